@@ -185,7 +185,8 @@ fixtures: $(DEV)
 rules-truth: $(DEV)
 	@$(BIN)/python tests/support/rules_truth.py $(ARGS)
 
-# The tables that tests hold the library against, from sources of QEMU; ARGS is RELEASE=TREE..., oldest first.
+# Facts of all releases, of QEMU's history (ARGS=REPOSITORY@REVISION), and the tables of the library written of them;
+# without ARGS of the recorded facts.
 source-facts: $(DEV)
 	@$(BIN)/python tests/support/source_facts.py $(ARGS)
 

@@ -17,7 +17,6 @@ Facts from QEMU's migration/savevm.c and migration/ram.c.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -29,11 +28,20 @@ from vmstate.stream.configuration import Configuration
 from vmstate.stream.ends import Ends
 from vmstate.stream.events import FOOTER, KINDS, MAGIC, VERSION, CommandType, Mark, SectionHeader
 from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
-from vmstate.stream.ram_records import CONTINUE, EOS, RamBlock, RamSize
+from vmstate.stream.ram_records import (
+    COMPRESS_PAGE,
+    CONTINUE,
+    EOS,
+    HEADER,
+    MULTIFD_FLUSH,
+    PAGE,
+    XBZRLE,
+    ZERO,
+    RamBlock,
+    RamSize,
+)
 from vmstate.stream.reader import RAM, RAM_ADVISE, RAM_VERSION
 
-_BE64 = struct.Struct(">Q")
-_ZERO, _PAGE, _XBZRLE, _COMPRESSED, _MULTIFD_FLUSH = 0x002, 0x008, 0x040, 0x100, 0x200
 _FULL_HEADER = 14
 """Bytes of the header of a full section besides its idstr."""
 
@@ -381,23 +389,23 @@ class Forward:
         end, page = len(view), self._page
         mask = page - 1
         header = 0
-        unpack = _BE64.unpack_from
+        unpack = HEADER.unpack_from
         awaited = self._late.awaited
         while position + 8 <= end:
             header = unpack(view, position)[0]
             flags = header & mask
-            if flags == _PAGE | CONTINUE:
+            if flags == PAGE | CONTINUE:
                 if header - flags in awaited:
                     self._awaited_page(view, position, header - flags, 8 + page, page)
                 position += 8 + page
-            elif flags == _ZERO | CONTINUE:
+            elif flags == ZERO | CONTINUE:
                 if header - flags in awaited:
                     self._awaited_page(view, position, header - flags, 9, 1)
                 position += 9
             elif flags == EOS:
                 self._state = self._footer
                 return position + 8
-            elif flags == _MULTIFD_FLUSH:
+            elif flags == MULTIFD_FLUSH:
                 self._late.forget_pages()
                 awaited = self._late.awaited
                 position += 8
@@ -430,17 +438,17 @@ class Forward:
             self._block = bytes(view[position + 9 : position + size]).decode("utf-8", "replace")
             self._late.begin_block(self._block)
         kind = flags & ~CONTINUE
-        if kind in (_PAGE, _ZERO):
-            body = self._page if kind == _PAGE else 1
+        if kind in (PAGE, ZERO):
+            body = self._page if kind == PAGE else 1
             if address in self._late.awaited:
                 self._awaited_page(view, position, address, size + body, body)
             return size + body
-        if kind not in (_XBZRLE, _COMPRESSED):
+        if kind not in (XBZRLE, COMPRESS_PAGE):
             raise StreamError("a record of RAM that is not known", found=f"{flags:#x}")
         self._send_up_to(view, position)
-        length = 3 if kind == _XBZRLE else 4
+        length = 3 if kind == XBZRLE else 4
         _need(view, position, size + length)
-        start = position + size + (1 if kind == _XBZRLE else 0)
+        start = position + size + (1 if kind == XBZRLE else 0)
         if address in self._late.awaited:
             # What is in it now is not told by what has come alone.
             self._late.has_come(address, None)
@@ -470,7 +478,7 @@ class Forward:
         if due:
             section = self._section_id.to_bytes(4, "big")
             self._send_up_to(view, position)
-            self._out.append(_BE64.pack(EOS) + _FOOTER + section)
+            self._out.append(HEADER.pack(EOS) + _FOOTER + section)
             self._send_between(view, position, due)
             self._out.append(bytes((Mark.SECTION_PART,)) + section)
 

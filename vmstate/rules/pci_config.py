@@ -3,8 +3,7 @@
 When QEMU loads one (get_pci_config_device), each byte is compared with that of the device that is there, by three
 masks: a bit counts that is checked (`cmask`), that the guest cannot write (`wmask`) and that it cannot clear by writing
 1 (`w1cmask`). The masks are nowhere in a stream; they follow from what the device's own space says before a guest ran:
-header, base addresses, capabilities. Facts from QEMU's hw/pci/pci.c, pcie.c, pcie_aer.c, msi.c, msix.c, shpc.c,
-slotid_cap.c and hw/virtio/virtio-pci.c, and from the PCI specifications.
+header, base addresses, capabilities. Facts from QEMU's hw/pci and virtio-pci.c, and from the PCI specifications.
 """
 
 from __future__ import annotations
@@ -30,9 +29,6 @@ ROM = 6
 BASE_ADDRESSES = {0: 6, 1: 2}
 ROM_ADDRESS = {0: 0x30, 1: 0x38}
 
-UNCORRECTABLE = 0x03FFF030
-CORRECTABLE = 0x0000F1C1
-
 
 class RefusedByte(Value):
     """A byte that QEMU refuses: where it stands, what comes, what the device has, and the three masks there."""
@@ -45,16 +41,8 @@ class RefusedByte(Value):
     w1cmask: int
 
 
-class Writable(NamedTuple):
-    """Bits of a register that are not compared: `at` from the start of its capability, `size` bytes."""
-
-    at: int
-    size: int
-    bits: int
-
-
 class Capability(Data):
-    """A capability: its length, which can follow from its contents, and the bits in it that may differ.
+    """A capability: its length, which can follow from its contents, and the registers in it whose bits may differ.
 
     `changes` are bits that a guest writes, `cleared` those that it clears by writing 1, `unchecked` those that the
     device changes by itself.
@@ -62,77 +50,73 @@ class Capability(Data):
 
     name: str
     length: int
-    changes: tuple[Writable, ...] = ()
-    cleared: tuple[Writable, ...] = ()
-    unchecked: tuple[Writable, ...] = ()
+    changes: Mapping[int, int] = {}
+    cleared: Mapping[int, int] = {}
+    unchecked: Mapping[int, int] = {}
 
+
+SET_UP: Mapping[str, tuple[Mapping[int, int], ...]] = {
+    "header": (
+        {0x04: 0x507},
+        {0x06: 0xF900},
+    ),
+    "PCI Express": (
+        {0x08: 0x800F, 0x10: 0xC0, 0x18: 0xFF9, 0x1C: 0x7, 0x28: 0x8020},
+        {0x0A: 0xF, 0x1A: 0x19},
+        {0x12: 0xFFFF},
+    ),
+    "hot plug (SHPC)": ({0x02: 0xFF, 0x04: 0xFFFFFFFF},),
+    "AER": (
+        {0x0C: 0x3FFF030, 0x14: 0xF1C1, 0x18: 0x540, 0x2C: 0x7},
+        {0x04: 0x3FFF030, 0x10: 0xF1C1, 0x30: 0x7F},
+        {0x30: 0xF8000000},
+    ),
+    "ATS": ({0x06: 0x800F},),
+    "SR-IOV": ({0x08: 0x19, 0x10: 0xFFFF, 0x20: 0x553},),
+}
+"""Written by make source-facts: 4.2 (b0ca999a43a2) to 10.2 (698104725efa)."""
 
 CAPABILITIES: Mapping[int, Capability] = {
-    0x01: Capability("power management", 8, (Writable(4, 2, 0x9F03),)),
-    0x03: Capability("VPD", 8, (Writable(2, 6, 0xFFFFFFFFFFFF),)),
-    0x04: Capability("slot identification", 4, (Writable(3, 1, 0xFF),)),
+    0x01: Capability("power management", 8, {4: 0x9F03}),
+    0x03: Capability("VPD", 8, {2: 0xFFFFFFFFFFFF}),
+    0x04: Capability("slot identification", 4, {3: 0xFF}),
     0x05: Capability("MSI", 10),
     0x09: Capability("vendor-specific", 3),
-    0x0C: Capability("hot plug (SHPC)", 8, (Writable(2, 1, 0xFF), Writable(4, 4, 0xFFFFFFFF))),
+    0x0C: Capability("hot plug (SHPC)", 8, *SET_UP["hot plug (SHPC)"]),
     0x0D: Capability("subsystem id", 8),
-    0x10: Capability(
-        "PCI Express",
-        0x3C,
-        (
-            Writable(0x08, 2, 0x800F),
-            Writable(0x10, 2, 0x00C0),
-            Writable(0x18, 2, 0x0FF9),
-            Writable(0x1C, 2, 0x0007),
-            Writable(0x28, 2, 0x8020),
-        ),
-        (Writable(0x0A, 2, 0x000F), Writable(0x1A, 2, 0x0019)),
-        (Writable(0x12, 2, 0xFFFF),),
-    ),
-    0x11: Capability("MSI-X", 12, (Writable(3, 1, 0xC0),)),
+    0x10: Capability("PCI Express", 0x3C, *SET_UP["PCI Express"]),
+    0x11: Capability("MSI-X", 12, {3: 0xC0}),
     0x12: Capability("SATA", 8),
     0x13: Capability("advanced features", 6),
 }
 """By the id of the capability."""
 
 EXTENDED: Mapping[int, Capability] = {
-    0x01: Capability(
-        "AER",
-        0x48,
-        (
-            Writable(0x0C, 4, UNCORRECTABLE),
-            Writable(0x14, 4, CORRECTABLE),
-            Writable(0x18, 4, 0x540),
-            Writable(0x2C, 4, 0x7),
-        ),
-        (Writable(0x04, 4, UNCORRECTABLE), Writable(0x10, 4, CORRECTABLE), Writable(0x30, 4, 0x7F)),
-        (Writable(0x30, 4, 0xF8000000),),
-    ),
+    0x01: Capability("AER", 0x48, *SET_UP["AER"]),
     0x03: Capability("Device Serial Number", 12),
     0x0D: Capability("ACS", 8),
     0x0E: Capability("ARI", 8),
-    0x0F: Capability("ATS", 8, (Writable(6, 2, 0x800F),)),
-    0x10: Capability("SR-IOV", 0x40, (Writable(8, 2, 0x19), Writable(0x10, 2, 0xFFFF), Writable(0x20, 2, 0x553))),
-    0x13: Capability("PRI", 0x10, (Writable(4, 2, 3), Writable(6, 2, 0x103), Writable(0xC, 4, 0xFFFFFFFF))),
-    0x1B: Capability("PASID", 8, (Writable(6, 2, 7),)),
+    0x0F: Capability("ATS", 8, *SET_UP["ATS"]),
+    0x10: Capability("SR-IOV", 0x40, *SET_UP["SR-IOV"]),
+    0x13: Capability("PRI", 0x10, {4: 3, 6: 0x103, 0xC: 0xFFFFFFFF}),
+    0x1B: Capability("PASID", 8, {6: 7}),
     0x23: Capability("DVSEC", 4),
     0x2E: Capability("DOE", 4),
 }
 """By the id of the extended capability."""
 
-AER_UNCORRECTABLE_MASK = Writable(0x08, 4, UNCORRECTABLE)
+AER_UNCORRECTABLE_MASK = {0x08: 0x3FFF030}
 """A register of AER that a guest can write only where the device has a default for it (`x-pcie-err-unc-mask`)."""
 
-PRESENCE_DETECT = Writable(0x1A, 2, 0x0040)
-"""The bit of the slot status that says that there is a device in the slot."""
-
+PRESENCE_DETECT = {0x1A: 0x40}
 PRESENCE_UNCHECKED_SINCE = Release(8, 1)
-"""The first release that does not compare it."""
+"""The bit that says that a slot has a device, and the first release that does not compare it."""
 
 VF_BASE_ADDRESS = 0x24
 """Where the base addresses of the virtual functions begin in the SR-IOV capability; there are six."""
 
 VIRTIO_VENDOR, VIRTIO_CFG_TYPE = 0x1AF4, 5
-VIRTIO_CFG = (Writable(4, 1, 0xFF), Writable(8, 12, (1 << 96) - 1))
+VIRTIO_CFG = {4: 0xFF, 8: (1 << 96) - 1}
 """virtio's window on its regions: which, where, how much, and the data."""
 
 
@@ -142,6 +126,11 @@ class Region(NamedTuple):
     bar: int
     kind: str
     size: int
+
+
+def _joined(registers: Mapping[int, int], length: int) -> int:
+    """All bits that are below a length, as one number."""
+    return sum(bits << 8 * at for at, bits in registers.items() if 8 * at + bits.bit_length() <= 8 * length)
 
 
 class Masks:
@@ -242,10 +231,10 @@ class Masks:
         ):
             self._set(self.cmask, at, size, bits)
             self._name_bytes(at, size, name)
-        self._set(self.wmask, 0x04, 2, 0x0507)
+        for mask, registers in zip((self.wmask, self.w1cmask), SET_UP["header"], strict=True):
+            self._set(mask, 0, HEADER, _joined(registers, HEADER))
         self._set(self.wmask, 0x0C, 1, 0xFF)
         self._set(self.wmask, 0x3C, 1, 0xFF)
-        self._set(self.w1cmask, STATUS, 2, 0xF900)
         if self._header_type == BRIDGE:
             self._bridge()
 
@@ -316,50 +305,41 @@ class Masks:
         if number == 0x09:
             return self._vendor(at)
         if number == 0x10 and self.config[at + 2] & 0xF < 2:
-            return Capability(known.name, 0x14, known.changes, known.cleared, known.unchecked)
+            return Capability(known.name, 0x14, *SET_UP[known.name])
         return known
 
     def _msi(self, at: int) -> Capability:
         flags = self._word(at + 2)
         wide, maskable = bool(flags & 0x80), bool(flags & 0x100)
         data = 0x0C if wide else 0x08
-        changes = [Writable(2, 2, 0x71), Writable(4, 4, 0xFFFFFFFC), Writable(data, 2, 0xFFFF)]
+        changes = {2: 0x71, 4: 0xFFFFFFFC, data: 0xFFFF}
         if wide:
-            changes.append(Writable(8, 4, 0xFFFFFFFF))
+            changes[8] = 0xFFFFFFFF
         if maskable:
-            vectors = 1 << (flags >> 1 & 7)
-            changes.append(Writable(data + 4, 4, (1 << min(vectors, 32)) - 1))
-        length = (0x18 if maskable else 0x0E) if wide else (0x14 if maskable else 0x0A)
-        return Capability("MSI", length, tuple(changes))
+            changes[data + 4] = (1 << min(1 << (flags >> 1 & 7), 32)) - 1
+        return Capability("MSI", data + (12 if maskable else 2), changes)
 
     def _vendor(self, at: int) -> Capability:
         length = max(self.config[at + 2], 3)
         window = self.is_virtio and self.config[at + 3] == VIRTIO_CFG_TYPE
-        return Capability("vendor-specific", length, VIRTIO_CFG if window and length >= 20 else ())
+        return Capability("vendor-specific", length, VIRTIO_CFG if window and length >= 20 else {})
 
     def _capability(self, at: int, capability: Capability) -> None:
         length = min(capability.length, len(self.config) - at)
-        ones = (1 << 8 * length) - 1
-        self._set(self.cmask, at, length, ones)
-        self._clear(self.wmask, at, length, ones)
+        self.cmask[at : at + length] = b"\xff" * length
+        self.wmask[at : at + length] = bytes(length)
         changes = capability.changes
         if capability.name == "AER" and any(self.config[at + 8 : at + 12]):
-            changes = (*changes, AER_UNCORRECTABLE_MASK)
+            changes = {**changes, **AER_UNCORRECTABLE_MASK}
         elif capability.name == "ACS":
             # What a downstream port can do a guest can turn on; another function can do none of it.
-            changes = (Writable(6, 2, self._word(at + 4)),)
-        for change in changes:
-            if change.at + change.size <= length:
-                self._set(self.wmask, at + change.at, change.size, change.bits)
-        for change in capability.cleared:
-            if change.at + change.size <= length:
-                self._set(self.w1cmask, at + change.at, change.size, change.bits)
+            changes = {6: self._word(at + 4)}
         unchecked = capability.unchecked
         if capability.name == "PCI Express" and (self.release is None or self.release >= PRESENCE_UNCHECKED_SINCE):
-            unchecked = (*unchecked, PRESENCE_DETECT)
-        for change in unchecked:
-            if change.at + change.size <= length:
-                self._clear(self.cmask, at + change.at, change.size, change.bits)
+            unchecked = {**unchecked, **PRESENCE_DETECT}
+        self._set(self.wmask, at, length, _joined(changes, length))
+        self._set(self.w1cmask, at, length, _joined(capability.cleared, length))
+        self._clear(self.cmask, at, length, _joined(unchecked, length))
         self._name_bytes(at, length, f"{capability.name} capability")
         if capability.name == "SR-IOV":
             self._addresses_of_functions(at + VF_BASE_ADDRESS)

@@ -106,7 +106,7 @@ COMMANDS: Mapping[int, CommandRule] = {
     CommandType.RECV_BITMAP: CommandRule(since=Release(3, 1)),
     CommandType.SWITCHOVER_START: CommandRule(0, since=Release(10, 0)),
 }
-"""By number. Written by make source-facts: 2.4 (9cdb2708e52a) to 10.2 (0f3d65f95f0d)."""
+"""By number. Written by make source-facts: 2.4 (5c79ae3615d5) to 10.2 (698104725efa)."""
 
 RAM_ADVISE = 16
 """Bytes of a postcopy advice that is of RAM; one of dirty bitmaps alone has none."""

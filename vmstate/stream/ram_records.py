@@ -5,7 +5,7 @@ to (a multiple of the target page size), with flags in the bits below the page s
 end) is such a row and ends with an end-of-section record; the first one also carries the list of memory blocks. Pages
 never become objects: consecutive records of one kind come as one `RamPages`.
 
-Facts: QEMU migration/ram.h (flags), migration/ram.c (records, block list, mapped-ram).
+Facts: QEMU migration/ram.c.
 """
 
 from __future__ import annotations
@@ -19,24 +19,23 @@ from vmstate.vmsd.data import Value
 
 PageKind: TypeAlias = Literal["page", "zero", "xbzrle", "compressed"]
 
+ZERO = 0x002
 MEM_SIZE = 0x004
+PAGE = 0x008
 EOS = 0x010
 CONTINUE = 0x020
+XBZRLE = 0x040
 HOOK = 0x080
+COMPRESS_PAGE = 0x100
 MULTIFD_FLUSH = 0x200
+"""Written by make source-facts: 2.4 (5c79ae3615d5) to 10.2 (698104725efa)."""
 
-KIND_OF_FLAG: dict[int, PageKind] = {
-    0x002: "zero",
-    0x008: "page",
-    0x040: "xbzrle",
-    0x100: "compressed",
-}
+KIND_OF_FLAG: dict[int, PageKind] = {ZERO: "zero", PAGE: "page", XBZRLE: "xbzrle", COMPRESS_PAGE: "compressed"}
 FLAG_OF_KIND = {kind: flag for flag, kind in KIND_OF_FLAG.items()}
 
 HEADER = struct.Struct(">Q")
-_XBZRLE = struct.Struct(">BH")  # encoding (always 1), length of what follows
-_COMPRESSED = struct.Struct(">I")  # length of what follows
-PREFIX_OF_KIND: dict[PageKind, struct.Struct] = {"xbzrle": _XBZRLE, "compressed": _COMPRESSED}
+PREFIX_OF_KIND: dict[PageKind, struct.Struct] = {"xbzrle": struct.Struct(">BH"), "compressed": struct.Struct(">I")}
+"""The length of what follows; before it stands an encoding for XBZRLE, always 1."""
 
 
 class _Record(Value):
@@ -131,11 +130,7 @@ class RamPages(_Record):
         """
         if self.kind != "page":
             raise ValueError(f"a run of kind {self.kind!r} holds no plain pages")
-        if not 0 <= index < self.count:
-            raise IndexError(f"page {index} of a run of {self.count}")
-        size = self._fixed_size()
-        start = self._first_body() + index * (8 + size)
-        return self.raw[start : start + size]
+        return self.body(index)
 
     def body(self, index: int) -> memoryview:
         """What stands for page `index`: a page, the byte of a zero page, an XBZRLE difference, or zlib data."""
