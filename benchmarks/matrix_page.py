@@ -27,7 +27,7 @@ from repair_accuracy import qemus_in
 
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
-from vmstate.fleet.matrix import Side, explained, side_of
+from vmstate.fleet.matrix import Lab, Side, explained, sides_of
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.statistics import wilson
 
@@ -69,15 +69,14 @@ def sides_in(places: dict[str, list[str | None]], folder: str) -> Iterator[tuple
     """(release, machine type, set) and the machine, each started once."""
     for name, text in SETS.items():
         Path(folder, name).write_text(text, encoding="utf-8")
-    number = 0
+    lab = Lab(folder, LIMIT)
     for release, versions in TYPES.items():
         place = places[release][0] or PROGRAM
         for family in FAMILIES:
             for version in versions:
                 for name in SETS:
                     machine = f"{family}-{version}"
-                    side = side_of(f"{place}:{machine}+{Path(folder, name)}", folder, number, limit=LIMIT)
-                    number += 1
+                    [side] = sides_of(f"{place}:{machine}+{Path(folder, name)}", lab)
                     yield (release, machine, name), side
 
 

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 
 from vmstate.cli.fleet import engine_arguments, engine_of, with_progress
 from vmstate.cli.numbers import seconds
 from vmstate.cli.outputs import check_wanted_plot, plot_argument
 from vmstate.errors import VMStateError, one_line
-from vmstate.fleet.engine import Poison, in_order
-from vmstate.fleet.matrix import Cell, Judge, Side, differences, side_of
+from vmstate.fleet.engine import Engine, Poison, in_order
+from vmstate.fleet.matrix import (
+    ALL,
+    BY,
+    DEVICE_LIMIT,
+    EXPLAIN,
+    PROGRAM,
+    Cell,
+    Column,
+    Judge,
+    Lab,
+    Side,
+    differences,
+    each_device,
+    sides_of,
+    started,
+)
 from vmstate.fleet.outputs import Case, junit, tap
 
 SIGNS = {"loads": "loads", "fails": "FAILS", "unknown": "?", "error": "error"}
@@ -20,13 +38,22 @@ SIGNS = {"loads": "loads", "fails": "FAILS", "unknown": "?", "error": "error"}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
+    parser.epilog = (
+        "Each is a stream, a recorded destination, a -dump-vmstate file; QEMU:MACHINE[+FILE], where QEMU is "
+        "a release, a program or a root, and FILE has lines of options; QEMU:MACHINE+all, each of its devices by "
+        "itself; a source tree (DIR, GIT@REVISION, with :MACHINE); random:COUNT[:SEED], or a folder of such pairs."
+    )
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="what saves")
+    parser.add_argument("--to", metavar="DESTINATION", nargs="+", help="what loads; the sources where it is not given")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--by", choices=BY, default=EXPLAIN, help="what judges (explain); source trees are compat's")
+    ways.add_argument("--really", action="store_true", help="load each into a real QEMU")
     parser.add_argument(
-        "sources", metavar="SOURCE", nargs="+", help="a stream, a recorded destination, or QEMU:MACHINE[+DEVICES]"
+        "--qemu", metavar="PROGRAM", default=PROGRAM, help="the QEMU of releases and roots (%(default)s)"
     )
     parser.add_argument(
-        "--to", metavar="DESTINATION", nargs="+", help="the same; the sources themselves where it is not given"
+        "--roots", metavar="ROOT:ROOT", default=os.environ.get("VMSTATE_QEMU_ROOTS", ""), help="where releases are, too"
     )
-    parser.add_argument("--really", action="store_true", help="load each into a real QEMU, in place of explaining it")
     parser.add_argument("--baseline", metavar="FILE", help="cells of an earlier run (--format json): tell what differs")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each start (default 60)")
     parser.add_argument(
@@ -42,12 +69,18 @@ def run(options: argparse.Namespace) -> int:
     check_wanted_plot(options)
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
-        texts = list(dict.fromkeys([*options.sources, *(options.to or ())]))
-        sides = {text: side_of(text, folder, number, limit=options.limit) for number, text in enumerate(texts)}
-        sources = [sides[text] for text in options.sources]
-        destinations = [sides[text] for text in options.to or options.sources]
-        pairs = [(source, destination) for source in sources for destination in destinations]
-        judge = Judge(options.really, float(options.limit))
+        roots = tuple(filter(None, options.roots.split(":")))
+        lab = Lab(folder, options.limit, options.qemu, roots, options.by)
+        columns = columns_of([*options.sources, *(options.to or ())], lab, engine_of(options))
+        sources = [
+            side
+            for text in dict.fromkeys(options.sources)
+            for side in columns[text].sides
+            if side.member is None or side.stream is not None
+        ]
+        destinations = [columns[text] for text in dict.fromkeys(options.to or options.sources)]
+        pairs = [(source, destination.meeting(source)) for source in sources for destination in destinations]
+        judge = Judge(options.really, float(options.limit), options.by)
         cells = []
         engine = engine_of(options)
         results = with_progress(in_order(judge, pairs, engine, chunk=min(options.chunk, 8)), len(pairs))
@@ -67,7 +100,30 @@ def run(options: argparse.Namespace) -> int:
     return 2 if any(cell.verdict == "error" for cell in cells) else int(any(cell.verdict != "loads" for cell in cells))
 
 
-def draw(path: str, cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Side]) -> None:
+def columns_of(texts: Sequence[str], lab: Lab, engine: Engine) -> dict[str, Column]:
+    """What each text means. Raises `VMStateError`."""
+    columns = {}
+    for text in dict.fromkeys(texts):
+        sides = tuple(sides_of(text, lab))
+        is_one = sides[0].member in (None, ALL)
+        columns[text] = Column(sides[0].name if is_one else os.path.basename(os.path.normpath(text)), sides)
+    bases = [column.sides[0] for column in columns.values() if column.sides[0].member == ALL]
+    if bases:
+        wanted = list(each_device(bases))
+        work = partial(started, lab=lab.replace(limit=min(lab.limit, DEVICE_LIMIT)))
+        results = in_order(work, [side for _, side in wanted], engine, chunk=8)
+        made = list(zip((base for base, _ in wanted), with_progress(results, len(wanted)), strict=True))
+        for text, column in columns.items():
+            if column.sides[0].member == ALL:
+                sides = tuple(side for base, side in made if base == column.sides[0] and isinstance(side, Side))
+                columns[text] = column.replace(sides=sides)
+                if failing := [side.member or "" for side in sides if side.stream is None]:
+                    told = f"{column.name}: {len(failing)} of {len(sides)} devices do not start alone, or are not saved"
+                    print(one_line(f"{told}: {', '.join(failing)}"), file=sys.stderr)
+    return columns
+
+
+def draw(path: str, cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Column]) -> None:
     """The matrix as a picture."""
     from vmstate.report.plots import grid
 
@@ -76,7 +132,7 @@ def draw(path: str, cells: Sequence[Cell], sources: Sequence[Side], destinations
     grid(path, [side.name for side in sources], [side.name for side in destinations], words)
 
 
-def show(form: str, cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Side]) -> None:
+def show(form: str, cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Column]) -> None:
     """Print the cells."""
     if form == "json":
         for cell in cells:
@@ -90,7 +146,7 @@ def show(form: str, cells: Sequence[Cell], sources: Sequence[Side], destinations
         print_table(cells, sources, destinations)
 
 
-def print_table(cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Side]) -> None:
+def print_table(cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Column]) -> None:
     """A row for each source, a column for each destination, and below it why what fails does."""
     from rich.table import Table
 

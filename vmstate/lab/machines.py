@@ -855,6 +855,17 @@ class Recorder:
         self.kept[verdict] += 1
 
 
+def record_among(
+    program: str, places: Sequence[str | None], *, seed: str, count: int, folder: str, limit: float
+) -> None:
+    """Record pairs of the QEMUs of a name in some roots; None is this system's. Raises `VMStateError`."""
+    if not places:
+        raise MachineError(f"there is no {program} here", expected="QEMU, or a root of it")
+    qemus = [installed(place or program, program, limit=limit) for place in places]
+    for _ in Recorder(qemus, qemus, seed=seed, count=count, folder=folder, limit=limit).run():
+        pass
+
+
 def _side(qemu: Installed, argv: Sequence[str], seconds: float | None) -> dict[str, Any]:
     ran = None if seconds is None else round(seconds, 2)
     return {"release": str(qemu.release), "root": qemu.root, "argv": list(argv), "ran_seconds": ran}
