@@ -28,6 +28,7 @@ VERBS: dict[str, list[str]] = {
     "cmdline": ["cmdline", "A"],
     "report": ["report", "A", "-o", "OUT"],
     "thin": ["thin", "A", "-o", "OUT"],
+    "scrub": ["thin", "--scrub", "A", "-o", "OUT"],
     "find": ["find", "A", "f1"],
 }
 

@@ -265,12 +265,17 @@ class _Scrubber:
         self.data = data
         self.replacer = replacer
         self.layouts: list[tuple[Section, Reading]] = []
+        self.numbers: dict[tuple[str, str], int] = {}
+        """Which entry of the vmdesc is of a section, by name and instance_id as text."""
 
     def patches(self) -> Iterator[Patch]:
         """What replaces all that is private; of two that overlap the later one counts."""
         vmdesc = self.stream.vmdesc
         text = self.stream.vmdesc_text
         entries: Sequence[Any] = () if text is None else vmdesc_entries(text)
+        for number, pairs in enumerate(entries):
+            keys = dict(pairs)
+            self.numbers.setdefault((str(keys.get("name")), str(keys.get("instance_id"))), number)
         for part in self.stream.parts:
             yield from self._patches_of_part(part, vmdesc, entries)
         # All addresses are known only now.
@@ -347,7 +352,8 @@ class _Scrubber:
             return None
         facts = {**facts_of(section.state), IDSTR.name: section.name}
         if section.described_by == "vmdesc" and vmdesc is not None:
-            entry = next((pairs for pairs in entries if _is_entry_of(pairs, section)), None)
+            number = self.numbers.get((section.name, str(section.instance_id)))
+            entry = None if number is None else entries[number]
             for vmsd in all_descriptions(section.name):
                 layout = _reading_of(vmsd, payload, version, {IDSTR.name: section.name})
                 if layout is None:
@@ -440,11 +446,6 @@ def _reading_of(vmsd: VMStateDescription, payload: bytes, version: int, facts: d
         return Reading(vmsd, known, vmsd.trace(payload, version_id=version, facts=known), state)
     except VMStateError:
         return None
-
-
-def _is_entry_of(pairs: Any, section: Section) -> bool:
-    keys = dict(pairs)
-    return bool(keys.get("name") == section.name and keys.get("instance_id") == section.instance_id)
 
 
 def _in_pieces(
