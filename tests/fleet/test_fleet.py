@@ -220,10 +220,10 @@ def test_guest_memory_of_a_file_elsewhere_is_not_read(tmp_path: Path, monkeypatc
     path.write_bytes(lzma.decompress((FIXTURES / "qemu-11.1-q35-smp4-rootports.mig.xz").read_bytes()))
     monkeypatch.setattr(remote, "HEAD", 16 << 10)
     monkeypatch.setattr(remote, "TAIL", 32 << 10)
-    here, there = row_of(str(path), Known()), row_of(f"file://{path}", Known())
-    assert (there["read"], there["size"], there["verify"]) == ("devices", path.stat().st_size, "ok")
+    here, remote_row = row_of(str(path), Known()), row_of(f"file://{path}", Known())
+    assert (remote_row["read"], remote_row["size"], remote_row["verify"]) == ("devices", path.stat().st_size, "ok")
     same = ("machine", "release", "devices", "features", "size", "verify")
-    assert [here[key] for key in same] == [there[key] for key in same]
+    assert [here[key] for key in same] == [remote_row[key] for key in same]
     # Of memory only what stands beside the two ends.
     data, _, _ = remote.contents_of(f"file://{path}")
     assert isinstance(data, bytes) and len(data) < path.stat().st_size // 3
@@ -679,11 +679,11 @@ def test_what_is_known_of_a_section_holds_for_what_is_said_of_it_alone() -> None
                 with read_seen(open_input(bytes(copy)), shared.seen) as stream:
                     assert shared.sound is not None
                     error = shared.sound.first_error(stream, memoryview(copy))
-                    found = explain(stream, known.target, judged=shared.judged).as_dict(), error
+                    row = explain(stream, known.target, judged=shared.judged).as_dict(), error
                     shared.judged.learn_rest(stream)
             except VMStateError as failure:
-                found = {"raised": failure.message}, None
-            rows.append(found)
+                row = {"raised": failure.message}, None
+            rows.append(row)
     assert rows[0::2] == rows[1::2]
     assert rows[0] == rows[-1]
     assert len({json.dumps(row[0].get("findings", row[0])) + repr(row[1]) for row in rows}) >= 4
