@@ -39,6 +39,7 @@ LEFT_OUT = re.compile(
     r"|-pc-(?:i440fx-(?:1\.4|2\.0|2\.3|2\.4)-cold|postcopy(?:-advised)?|return-path|ram-cold|virtio-net-transitional)\."
     r"|-q35-(?:mq2|virtio-net-(?:mq|packed))-cold\.|-7\.2-q35-virtio-net-(?:cold|packed)\.|-11\.1-q35-virtio-net\.|-q35-stopped\."
     r"|-traffic-|-pc-virtio-net-legacy\.|-11\.1-(?:mq4-tap\.|s390x-virtio-cold|pc-q35-8\.2-virtio-gpu)"
+    r"|-aarch64-virt-|-7\.2-(?:q35-virtio-net-cold|idle-final)\.|-(?:5\.2|10\.0)-none\.|-11\.1-microvm-"
 )
 """Streams that are left out, for a wheel is to stay small: machines that have every device at once, large ones, machine
 types that hardly anybody has, and pairs that are much like others."""
