@@ -418,7 +418,8 @@ def test_behind_a_relay_is_the_same_machine(laboratory: Laboratory, name: str) -
     may_change = BY_BOOTING if name in ("reboot", "rss-reboot") else ()
     assert [field for field in result.fields if not field.startswith(may_change)] == []
     assert {field.partition(".")[0] for field in result.fields} == set(result.changed)
-    assert result.early == result.left_out + len(result.changed) + 1
+    # The card's rings are off in its copy, and the LPC bridge's registers not mapped: both are always sent again.
+    assert result.early == result.left_out + len(result.changed) + 2
     if name != "reboot":
         assert 1 in result.loaded.moved
 
