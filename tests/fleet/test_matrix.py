@@ -13,6 +13,7 @@ import pytest
 from machines import PROGRAM, needs_qemu
 from recorded import FIXTURES
 
+from vmstate import load
 from vmstate.cli import main
 from vmstate.cli import matrix as cli
 from vmstate.compare.schemas import dump_of
@@ -239,6 +240,26 @@ def test_what_is_no_pair_is_a_line(tmp_path: Path, field: str, capsys: pytest.Ca
     folder = pairs_in(tmp_path / "pairs", lambda top: top["destination"].pop(field))
     code, cells, told = cells_of(capsys, folder)
     assert (code, cells) == (2, []) and "this is no recorded pair" in told and told.count("\n") == 1
+
+
+@pytest.mark.usefixtures("lines")
+def test_a_command_line_of_a_file_is_not_run_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it touches is told before; with --trust, too, no program is started but a QEMU of that name."""
+    code, cells, told = cells_of(capsys, pairs_in(tmp_path / "pairs"), "--really")
+    assert (code, cells) == (2, []) and "is not run unasked" in told
+    for program, starts in ((f"/srv/evil/{PROGRAM}", True), ("/srv/evil/script", False)):
+        place = tmp_path / f"{starts}.json"
+        command = (program, "-M", "q35", "-serial", "file:/srv/out")
+        with load(STREAM) as stream:
+            write_target(place, Target("a", stream, command=command))
+        [side] = sides_of(str(place), Lab(str(tmp_path), 10))
+        if starts:
+            assert side.qemu.command == (str(tmp_path / "bin" / PROGRAM),)
+            code, cells, told = cells_of(capsys, STREAM, "--to", place, "--really")
+            assert (code, cells) == (2, []) and "file:/srv/out" in told and "is not run unasked" in told
+        else:
+            code, cells, told = cells_of(capsys, STREAM, "--to", place, "--really", "--trust")
+            assert code == 2 and "starts no QEMU by its name" in cells[0]["cause"]
 
 
 @pytest.mark.usefixtures("lines")

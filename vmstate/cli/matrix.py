@@ -8,12 +8,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from vmstate.cli.fleet import engine_arguments, engine_of, with_progress
 from vmstate.cli.numbers import seconds
 from vmstate.cli.outputs import check_wanted_plot, plot_argument
-from vmstate.errors import VMStateError, one_line
+from vmstate.cli.trust import asked
+from vmstate.errors import MachineError, VMStateError, one_line
 from vmstate.fleet.engine import Engine, Poison, in_order
 from vmstate.fleet.matrix import (
     ALL,
@@ -32,6 +34,7 @@ from vmstate.fleet.matrix import (
     started,
 )
 from vmstate.fleet.outputs import Case, junit, tap
+from vmstate.qemu.trust import program_of, touched
 
 SIGNS = {"loads": "loads", "fails": "FAILS", "unknown": "?", "error": "error"}
 
@@ -48,6 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--by", choices=BY, default=EXPLAIN, help="what judges (explain); source trees are compat's")
     ways.add_argument("--really", action="store_true", help="load each into a real QEMU")
+    parser.add_argument("--trust", action="store_true", help="with --really, run command lines that came with files")
     parser.add_argument(
         "--qemu", metavar="PROGRAM", default=PROGRAM, help="the QEMU of releases and roots (%(default)s)"
     )
@@ -79,6 +83,8 @@ def run(options: argparse.Namespace) -> int:
             if side.member is None or side.stream is not None
         ]
         destinations = [columns[text] for text in dict.fromkeys(options.to or options.sources)]
+        if options.really:
+            ask_to_run([side for destination in destinations for side in destination.sides], options)
         pairs = [(source, destination.meeting(source)) for source in sources for destination in destinations]
         judge = Judge(options.really, float(options.limit), options.by)
         cells = []
@@ -98,6 +104,17 @@ def run(options: argparse.Namespace) -> int:
             print(one_line(f"was {was}, is {cell.verdict}: {cell.source} -> {cell.destination}: {cell.cause or ''}"))
         return 1 if changed else 0
     return 2 if any(cell.verdict == "error" for cell in cells) else int(any(cell.verdict != "loads" for cell in cells))
+
+
+def ask_to_run(sides: Sequence[Side], options: argparse.Namespace) -> None:
+    """Show the command lines that came with files, and ask. Raises `VMStateError` where one is not to be run."""
+    for side in sides:
+        if side.origin is None or side.argv is None:
+            continue
+        # What is no QEMU by its name does not start: its cells say so.
+        with suppress(MachineError):
+            words = [program_of(side.argv), *side.argv[1:]]
+            asked(side.origin, words, touched(words, {}), options)
 
 
 def columns_of(texts: Sequence[str], lab: Lab, engine: Engine) -> dict[str, Column]:

@@ -67,12 +67,14 @@ class Side(Value):
     """Why there is none: its QEMU does not start."""
     machine: str | None = None
     member: str | None = None
+    origin: str | None = None
+    """The file that the command line came with: it is not run unasked, and its program is taken by its name alone."""
 
     @property
     def qemu(self) -> Qemu:
-        """The QEMU of the command line."""
+        """The QEMU of the command line. Raises `MachineError`."""
         assert self.argv is not None
-        return find_qemu(self.argv[0], self.root)
+        return find_qemu(self.argv[0] if self.origin is None else program_of(self.argv), self.root)
 
 
 class Cell(Value):
@@ -113,7 +115,8 @@ def sides_of(text: str, lab: Lab) -> list[Side]:
         return [_of_file(text, lab)]
     place = _recorded(text, lab) if text.startswith(RANDOM) else text
     if os.path.isdir(place) and (pairs := sorted(name for name in os.listdir(place) if _STREAM.match(name))):
-        return [_pair(os.path.join(place, name), lab) for name in pairs]
+        sides = [_pair(os.path.join(place, name), lab) for name in pairs]
+        return sides if place == text else [side.replace(origin=None) for side in sides]
     parts = _MACHINE.fullmatch(text)
     qemu, machine, devices = (text, "", "") if parts is None else parts.groups("")
     if is_tree(qemu):
@@ -139,10 +142,10 @@ def _of_file(place: str, lab: Lab) -> Side:
         return Side(os.path.basename(place), place, place)
     known = open_target(place)
     if known.stream is None:
-        return Side(os.path.basename(place), None, place, known.command)
+        return Side(os.path.basename(place), None, place, known.command, origin=place)
     path = _new(lab)
     known.stream.save(path)
-    return Side(os.path.basename(place), path, place, known.command)
+    return Side(os.path.basename(place), path, place, known.command, origin=place)
 
 
 def _new(lab: Lab) -> str:
@@ -222,7 +225,7 @@ def _recorded(text: str, lab: Lab) -> str:
 def _pair(path: str, lab: Lab) -> Side:
     """A stream, and the destination that was recorded with it."""
     stem = path[: path.rindex(".mig")]
-    side = Side(os.path.basename(stem), path, f"{stem}.target.json", member=stem)
+    side = Side(os.path.basename(stem), path, f"{stem}.target.json", member=stem, origin=path)
     try:
         with open(f"{stem}.json", encoding="utf-8") as file:
             drawn = json.load(file)["destination"]
