@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
         roots = tuple(filter(None, options.roots.split(":")))
         lab = Lab(folder, options.limit, options.qemu, roots, options.by)
-        columns = columns_of([*options.sources, *(options.to or ())], lab, engine_of(options))
+        columns = columns_of([*options.sources, *(options.to or ())], lab, partial(engine_of, options))
         sources = [
             side
             for text in dict.fromkeys(options.sources)
@@ -117,8 +117,8 @@ def ask_to_run(sides: Sequence[Side], options: argparse.Namespace) -> None:
             asked(side.origin, words, touched(words, {}), options)
 
 
-def columns_of(texts: Sequence[str], lab: Lab, engine: Engine) -> dict[str, Column]:
-    """What each text means. Raises `VMStateError`."""
+def columns_of(texts: Sequence[str], lab: Lab, make_engine: Callable[[], Engine]) -> dict[str, Column]:
+    """What each text means; workers are asked for only where devices are to be started. Raises `VMStateError`."""
     columns = {}
     for text in dict.fromkeys(texts):
         sides = tuple(sides_of(text, lab))
@@ -128,7 +128,7 @@ def columns_of(texts: Sequence[str], lab: Lab, engine: Engine) -> dict[str, Colu
     if bases:
         wanted = list(each_device(bases))
         work = partial(started, lab=lab.replace(limit=min(lab.limit, DEVICE_LIMIT)))
-        results = in_order(work, [side for _, side in wanted], engine, chunk=8)
+        results = in_order(work, [side for _, side in wanted], make_engine(), chunk=8)
         made = list(zip((base for base, _ in wanted), with_progress(results, len(wanted)), strict=True))
         for text, column in columns.items():
             if column.sides[0].member == ALL:

@@ -4,11 +4,10 @@
         ...
 
 Items go out in chunks, and results come back in the order of the items, whichever executor there is, or as they come
-(`as_they_come`). Each worker has
-an executor of its own, so that items which are alike go to the worker that has met their like; one that has nothing
-left takes from the others. A worker that dies costs the chunks that were under way in it, which are tried again item by
-item, one at a time: so an item that has been the only one under way when a worker died twice is known, and set aside.
-Nothing is lost and nothing comes twice.
+(`as_they_come`). Each worker has an executor of its own, so that items which are alike go to the worker that has met
+their like; one that has nothing left takes from the others. A worker that dies costs the chunks that were under way in
+it, which are tried again item by item, one at a time: so an item that has been the only one under way when a worker
+died twice is known, and set aside. Nothing is lost and nothing comes twice.
 """
 
 from __future__ import annotations
