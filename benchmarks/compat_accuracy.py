@@ -20,15 +20,16 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
-from compat_alone import devices_of, words_of
+from compat_alone import words_of
 
 from vmstate.compare.compat import compat, is_unlisted
 from vmstate.compare.findings import BREAKS, MAY_BREAK, CompatFinding
 from vmstate.compare.schemas import Schema, dump_of, dump_schema, schema_of_stream
 from vmstate.errors import MachineError, StreamError, VMStateError, one_line
+from vmstate.lab.alone import devices_of
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.program import exit_code_of
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
@@ -136,7 +137,8 @@ def candidates_of(places: Sequence[str], program: str, names: Iterable[str] = ()
         found.append((word, qemu))
         if not names:
             machine = machines_of(program)[0]
-            listed |= {name for name in devices_of(qemu, machine) if not name.endswith("-cpu")}
+            with suppress(MachineError):
+                listed |= set(devices_of(qemu, machine))
             dump = dump_of(qemu.command, machine, environment=qemu.environment, seconds=LIMIT)
             listed |= {section.key for section in dump_schema(dump, word).sections}
     candidates = []
@@ -169,7 +171,8 @@ class Crossings:
         self.keeper = keeper
         self.buses: dict[str, str] = {}
         for candidate in candidates:
-            self.buses.update(devices_of(candidate.qemu, machines_of(program)[0]))
+            with suppress(MachineError):
+                self.buses.update(devices_of(candidate.qemu, machines_of(program)[0]))
         self.saved: Counter[str] = Counter()
         self.not_saved: Counter[str] = Counter()
         self._dumps: dict[tuple[int, str], Schema] = {}
@@ -221,7 +224,7 @@ class Crossings:
 
     def words(self, candidate: Candidate, machine: str, name: str) -> list[str]:
         """The command line of a machine with one device, without an option ROM, whose size is no layout's business."""
-        words = words_of(machine, name, self.buses.get(name, ""))
+        words = words_of(candidate.qemu, machine, name, self.buses.get(name, ""))
         if "romfile" in candidate.devices[name]:
             words[-1] += ",romfile="
         return [candidate.program, *words]

@@ -301,6 +301,7 @@ BOARDS: dict[str, tuple[str, ...]] = {
     "sysbus-ahci": ("vmstate.devices.boards.ahci_sysbus:SysbusAHCI", "vmstate.devices.boards.ahci_sysbus:SYSBUS_AHCI_9_0"),
     "sysbusespscsi": ("vmstate.devices.rare.esp_sysbus:SysBusESP", "vmstate.devices.rare.esp_sysbus:SYSBUS_ESP_10_0", "vmstate.devices.rare.esp_sysbus:SYSBUS_ESP_7_2", "vmstate.devices.rare.esp_sysbus:SYSBUS_ESP_5_2"),
     "tsc2005": ("vmstate.devices.boards.spi_devices:Tsc2005",),
+    "tsc2102": ("vmstate.devices.boards.spi_devices:Tsc2102",),
     "tsc2301": ("vmstate.devices.boards.spi_devices:Tsc2301",),
     "tz-mpc": ("vmstate.devices.boards.arm_mps:TzMpc",),
     "tz-msc": ("vmstate.devices.boards.arm_mps:TzMsc",),

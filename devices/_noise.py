@@ -111,6 +111,7 @@ NOISE: dict[str, dict[str, object]] = {
     "timer/icount/warp_timer": {"vm_clock_warp_start": "timer"},
     "todclock": {"high": "timer", "low": "timer"},
     "tsc2005": {"timer": "timer"},
+    "tsc2102": {"timer": "timer"},
     "tsc2301": {"timer": "timer"},
     "uhci": {"frnum": "counter", "expire_time": "timer"},
     "usb-redir": {"attach_timer": "timer"},

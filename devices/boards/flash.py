@@ -50,7 +50,7 @@ BLOCKS = fact("onenand_blocks", (2048, 512, 1024, 4096))
 """Blocks of the memory: a property of its size."""
 
 
-@device("onenand")
+@device("onenand", listed=False)
 @description("onenand", version_id=1, minimum_version_id=1)
 class OneNAND(VMState):
     """The command under way, registers, which blocks are locked, and the area that is written once."""

@@ -49,7 +49,7 @@ class Pxa2xxSsp(VMState):
     rx_fifo: list[int] = array(uint32, 16, private=CONTENTS)
 
 
-@device("pxa2xx_cm")
+@device("pxa2xx_cm", listed=False)
 @description("pxa2xx_cm")
 class Pxa2xxCm(VMState):
     """Clocks: registers of the manager and of the coprocessor."""
@@ -78,7 +78,7 @@ class Pxa2xxI2c(VMState):
     slave: Pxa2xxI2cSlave = struct(Pxa2xxI2cSlave)
 
 
-@device("pxa2xx_i2s")
+@device("pxa2xx_i2s", listed=False)
 @description("pxa2xx_i2s")
 class Pxa2xxI2s(VMState):
     """The I2S controller."""
@@ -93,7 +93,7 @@ class Pxa2xxI2s(VMState):
     fifo_len: int = int32()
 
 
-@device("pxa2xx_mm")
+@device("pxa2xx_mm", listed=False)
 @description("pxa2xx_mm")
 class Pxa2xxMm(VMState):
     """Registers of the memory controller."""
@@ -101,7 +101,7 @@ class Pxa2xxMm(VMState):
     mm_regs: list[int] = array(uint32, 26)
 
 
-@device("pxa2xx_pm")
+@device("pxa2xx_pm", listed=False)
 @description("pxa2xx_pm")
 class Pxa2xxPm(VMState):
     """Registers of the power manager."""
@@ -220,7 +220,7 @@ class Pxa2xxGpio(VMState):
 # The keypad controller of Intel's PXA27x (hw/input/pxa2xx_keypad.c).
 
 
-@device("pxa2xx_keypad")
+@device("pxa2xx_keypad", listed=False)
 @description("pxa2xx_keypad")
 class Pxa2xxKeypad(VMState):
     """Registers."""
@@ -250,7 +250,7 @@ class DmaChannel(VMState):
     command: int = uint32()
 
 
-@device("pxa2xx_lcdc")
+@device("pxa2xx_lcdc", listed=False)
 @description("pxa2xx_lcdc")
 class Pxa2xxLcdc(VMState):
     """Registers, and the channels."""

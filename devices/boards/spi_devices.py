@@ -43,7 +43,7 @@ class SSIPeripheral(VMState):
 # A touch screen's converter on an SPI bus: TI's ADS7846 (hw/input/ads7846.c).
 
 
-@device("ads7846")
+@device("ads7846", listed=False)
 @description("ads7846", version_id=1, minimum_version_id=1)
 class Ads7846(VMState):
     """The inputs, and where a conversion stands."""
@@ -190,7 +190,7 @@ SSI_SD_5_2 = variant(SsiSd, None, 2, crc16=None, read_bytes=None, write_bytes=No
 # A touch screen's controller on an SPI bus: TI's TSC2005 (hw/input/tsc2005.c).
 
 
-@device("tsc2005", noise={"timer": ("timer",)})
+@device("tsc2005", listed=False, noise={"timer": ("timer",)})
 @description("tsc2005", version_id=2, minimum_version_id=2)
 class Tsc2005(VMState):
     """Registers, and where a measurement stands."""
@@ -223,10 +223,10 @@ class Tsc2005(VMState):
     tr: list[int] = array(int32, 8)
 
 
-# A touch screen's controller with a codec, on an SPI bus: TI's TSC2301 (hw/input/tsc210x.c).
+# A touch screen's controller with a codec, on an SPI bus: TI's TSC2301 and TSC2102 (hw/input/tsc210x.c).
 
 
-@device("tsc2301", noise={"timer": ("timer",)})
+@device("tsc2301", listed=False, noise={"timer": ("timer",)})
 @description("tsc2301", version_id=1, minimum_version_id=1)
 class Tsc2301(VMState):
     """Registers, where a measurement stands, and the codec."""
@@ -263,3 +263,9 @@ class Tsc2301(VMState):
     now: int = int64()
     filter_data: list[int] = array(uint16, 20)
     timer_: int = timer(name="timer")
+
+
+@device("tsc2102", listed=False, noise={"timer": ("timer",)})
+@description("tsc2102", version_id=1, minimum_version_id=1)
+class Tsc2102(Tsc2301):
+    """The same on the bus of Palm's boards."""

@@ -140,7 +140,7 @@ class Button(VMState):
     pressed: int = uint8()
 
 
-@device("stellaris_gamepad")
+@device("stellaris_gamepad", listed=False)
 @description("stellaris_gamepad", version_id=4, minimum_version_id=4)
 class StellarisGamepad(VMState):
     """Which of the buttons are pressed."""

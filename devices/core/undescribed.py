@@ -12,6 +12,7 @@ from vmstate.declare import undescribed
 ARM_TIMER = undescribed("arm_timer", listed=False)
 BLOCK = undescribed("block", old_style=True, listed=False)
 DIRTY_BITMAP = undescribed("dirty-bitmap", old_style=True, listed=False)
+HVF_VTIMER = undescribed("hvf-vtimer", listed=False)
 OR1K_TIMER = undescribed("or1k_timer", listed=False)
 REPLAY = undescribed("replay", listed=False)
 VDAGENT = undescribed("vdagent", listed=False)

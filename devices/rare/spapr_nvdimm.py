@@ -17,7 +17,7 @@ class FlushState(VMState):
     drcidx: int = uint32()
 
 
-@device("spapr_nvdimm_states")
+@device("spapr_nvdimm_states", listed=False)
 @description("spapr_nvdimm_states", version_id=1, minimum_version_id=1)
 class SpaprNVDIMM(VMState):
     """Whether flushes are calls, the token given last, and the flushes."""

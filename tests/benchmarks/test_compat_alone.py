@@ -38,8 +38,14 @@ def test_a_break_is_seen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert "1 saved, 1 of them with breaks; 1 did not start or cannot be saved" in shown
 
 
-def test_the_devices_of_a_qemu_and_what_they_need() -> None:
-    devices = devices_of(find_qemu(PROGRAM), "q35")
+def test_what_devices_need() -> None:
+    qemu = find_qemu(PROGRAM)
+    devices = devices_of(qemu, "q35")
     assert devices["e1000e"] == "PCI" and devices["hda-duplex"] == "HDA" and len(devices) > 200
-    assert "-audiodev" in words_of("q35", "hda-duplex", "HDA")
-    assert "virtio-scsi-pci,id=scsi" in words_of("q35", "scsi-hd", "SCSI")
+    assert "-audiodev" in words_of(qemu, "q35", "hda-duplex", "HDA")
+    assert "virtio-scsi" in words_of(qemu, "q35", "scsi-hd", "SCSI")
+    assert "virtio-scsi-device" in words_of(qemu, "microvm", "scsi-hd", "SCSI")
+    # Both of its buses are one object.
+    can = words_of(qemu, "q35", "ctucan_pci", "PCI")
+    assert can.count("can-bus,id=x") == 1 and can[-1].endswith("canbus0=x,canbus1=x")
+    assert words_of(qemu, "q35", "nvdimm", "")[8:10] == ["-machine", "nvdimm=on"]

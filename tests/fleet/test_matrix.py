@@ -34,7 +34,7 @@ SCRIPT = """#!/bin/sh
 case "$*" in
 *--version*) echo "QEMU emulator version {version} (a test)" ;;
 *"-device help"*) {listing} ;;
-*"-device disk,help"*) printf 'disk options:\\n  drive=<str> - node\\n  serial=<child<x>>\\n  canbus1=<str>\\n' ;;
+*"-device disk,help"*) printf 'disk options:\\n  drive=<str> - node\\n  serial=<child<x>>\\n  canbus9=<str>\\n' ;;
 *"-device usb-pen,help"*) printf 'usb-pen options:\\n  chardev=<str>\\n  port=<str>\\n' ;;
 *"-device of-a-module,help"*) ;;
 *"-device bridge,help"*) printf 'bridge options:\\n  chassis_nr=<uint8>\\n' ;;

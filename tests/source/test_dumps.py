@@ -7,8 +7,9 @@ import lzma
 
 import pytest
 from recorded import FIXTURES
-from source_table import TREES, described, dumped, recorded, recorded_file, shape, table, told
+from source_table import REVISIONS, TREES, described, dumped, recorded, recorded_file, shape, table, told
 
+from vmstate.compare.compat import is_unlisted
 from vmstate.source.linking import Linked
 from vmstate.source.reading import read_tree
 
@@ -78,3 +79,17 @@ def test_a_tree_is_what_qemu_says(name: str) -> None:
     for dump in dumps:
         unequal = {description for content, description in dumped(dump_text(dump)).items() if content not in ours}
         assert unequal <= later, dump
+
+
+@pytest.mark.parametrize("release", REVISIONS)
+def test_what_is_registered_by_hand_is_not_looked_for_in_a_dump(release: str) -> None:
+    """-dump-vmstate lists the vmsd of each device class, and nothing else."""
+    units = json.loads(lzma.decompress(recorded_file(release).read_bytes()))["units"]
+    by_hand, of_classes = set(), set()
+    for unit in units:
+        names = {vmsd["symbol"]: vmsd["name"] for vmsd in unit.get("descriptions", ()) if "name" in vmsd}
+        by_hand |= {call.get("idstr") or names.get(call.get("vmsd")) for call in unit.get("registrations", ())}
+        of_classes |= {names.get(kind.get("vmsd")) for kind in unit.get("types", ())}
+    assert len(by_hand) > 25
+    assert {idstr for idstr in by_hand - of_classes - {None} if not is_unlisted(idstr)} == set()
+    assert all(is_unlisted(idstr) for idstr in ("ipmi-bmc-extern", "onenand", "tsc2102"))

@@ -16,13 +16,13 @@ _PROPERTY = re.compile(r"^ +([\w-]+)=<(?!child)", re.M)
 _CARRIERS = {
     "HDA": "-device intel-hda",
     "IndustryPack": "-device tpci200",
-    "SCSI": "-device virtio-scsi",
+    "SCSI": "-device virtio-scsi{transport}",
     "ccid-bus": "-device qemu-xhci -device usb-ccid",
     "floppy-bus": "-device isa-fdc",
     "nvme-bus": "-device nvme,serial=1",
     "sd-bus": "-device sdhci-pci",
     "usb-bus": "-device qemu-xhci",
-    "virtio-serial-bus": "-device virtio-serial",
+    "virtio-serial-bus": "-device virtio-serial{transport}",
 }
 """Bus -> what has it."""
 
@@ -31,16 +31,20 @@ _STAND_INS = {
     "bmc": "-device ipmi-bmc-sim,id=x",
     "canbus": "-object can-bus,id=x",
     "canbus0": "-object can-bus,id=x",
+    "canbus1": "-object can-bus,id=x",
     "chardev": "-chardev null,id=x",
     "chassis": "",
     "chassis_nr": "",
     "cryptodev": "-object cryptodev-backend-builtin,id=x",
     "drive": "-blockdev driver=null-co,node-name=x,read-zeroes=on,size=1073741824",
-    "memdev": "-m size=16M,slots=2,maxmem=1G -object memory-backend-ram,id=x,size=16M",
+    "memdev": "-m slots=2,maxmem=1G -object memory-backend-ram,id=x,size=16M",
     "rng": "-object rng-builtin,id=x",
     "serial": "",
 }
 """Property -> the options of what it names; where there are none it is a number."""
+
+_OF_MACHINE = {"nvdimm": "-machine nvdimm=on"}
+"""Device -> what its machine has to be told, which no property of it says."""
 
 
 def devices_of(qemu: Qemu, machine: str) -> dict[str, str]:
@@ -59,7 +63,11 @@ def words_of(qemu: Qemu, machine: str, device: str, bus: str) -> list[str] | Non
         return None
     properties = _PROPERTY.findall(text)
     needed = [name for name in _STAND_INS if name in properties]
-    words = " ".join([_CARRIERS.get(bus, ""), *(_STAND_INS[name] for name in needed)]).split()
+    # The other names of these lead to PCI or to channel devices, and microvm need have neither.
+    carrier = _CARRIERS.get(bus, "").format(transport="-device" if machine == "microvm" else "")
+    # Two properties can name one thing.
+    stand_ins = dict.fromkeys(_STAND_INS[name] for name in needed)
+    words = " ".join([_OF_MACHINE.get(device, ""), carrier, *stand_ins]).split()
     return [*words, "-device", ",".join([device, *(f"{name}={'x' if _STAND_INS[name] else 1}" for name in needed)])]
 
 
