@@ -41,8 +41,8 @@ NOISE_NAME = "_noise"
 BOARDS_NAME = "_boards"
 BOARDS = (f"{SHIPPED}.boards.", f"{SHIPPED}.rare.")
 """Where the shipped library has devices that few streams hold."""
-LONG = 40
-"""Characters of a tuple in the index from which on it stands there once."""
+MUCH = 200
+"""Characters of the index from which on what is the same in many entries stands there once."""
 
 
 class Announced(Data):
@@ -105,12 +105,11 @@ class Tables(Data):
         )
 
     def _repeated(self) -> dict[str, str]:
-        """What long tuples the entries of several devices have, as Python source, under a name for each."""
-        tuples = Counter(
-            _quoted(value) for entry in self.entries.values() for value in entry.values() if isinstance(value, tuple)
-        )
-        often = sorted(value for value, count in tuples.items() if count > 2 and len(value) > LONG)
-        return {f"_TUPLE_{number}": value for number, value in enumerate(often)}
+        """The entries, and the tuples in them, of which many devices have the same, as Python source by a name each."""
+        tuples = [value for entry in self.entries.values() for value in entry.values() if isinstance(value, tuple)]
+        counts = Counter(map(_quoted, (*self.entries.values(), *tuples)))
+        often = sorted(value for value, count in counts.items() if (count - 1) * len(value) > MUCH)
+        return {f"_SAME_{number}": value for number, value in enumerate(often)}
 
     @property
     def boards_source(self) -> str:
