@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 from functools import lru_cache
 
 import explain_cases as cases
@@ -114,3 +115,12 @@ def test_a_finding_in_sarif_says_its_section() -> None:
 def test_a_recorded_destination_tells_how_it_was_started() -> None:
     target = cases.target_named("port")
     assert target.command is not None and "pcie-root-port,id=rp,addr=3,chassis=1" in target.command
+
+
+def test_a_rule_about_a_whole_section_is_met_behind_its_values() -> None:
+    """QEMU has refused the vendor id before post_load comes to the vectors."""
+    own = lzma.decompress((FIXTURES / "rules" / "truth" / "xhci-7.2.stream.xz").read_bytes())
+    vendor = b"\x33\x10\x94\x01"
+    assert own.count(vendor) == 1
+    findings = explain(own.replace(vendor, b"\x34\x10\x94\x01"), load(own)).findings
+    assert [finding.rule for finding in findings] == ["pci-config", "xhci-vectors"]

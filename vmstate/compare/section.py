@@ -177,7 +177,15 @@ class SectionCheck:
         if rule in ("layout", "feature"):
             # Features are looked at when all is read, and a section of another length is noticed behind it.
             return end - (rule == "feature")
+        if rule in self.rules_of_structs.get(finding.path or "", ()):
+            span = self.source.span(finding.path) if finding.path else None
+            return end - 1 if span is None else span.stop
         return self.section.offset if finding.offset is None else finding.offset
+
+    @cached_property
+    def rules_of_structs(self) -> dict[str, set[str]]:
+        """The ids of the rules about each whole struct, by its path: QEMU judges them behind it (post_load)."""
+        return {path: {rule.id for rule in vmsd.rules} for path, vmsd, _ in self.source.structs() if vmsd.rules}
 
     def finding(self, rule: str, message: str, **known: Any) -> Explained:
         """A finding of this section."""
