@@ -124,3 +124,13 @@ def test_a_rule_about_a_whole_section_is_met_behind_its_values() -> None:
     assert own.count(vendor) == 1
     findings = explain(own.replace(vendor, b"\x34\x10\x94\x01"), load(own)).findings
     assert [finding.rule for finding in findings] == ["pci-config", "xhci-vectors"]
+
+
+def test_a_capability_that_was_on_where_the_destination_was_saved() -> None:
+    """What a stream says is what it was saved with: whether it is on where another is loaded nothing says."""
+    source = load(stream_with(vmdesc_text(scalar("n")), b"\0", configuration=True))
+    with load(plain("qemu-7.2-q35-virtio-net.mig.xz")) as destination:
+        assumed = explain(source, destination).assumed
+    assert (
+        "the migration capability x-ignore-shared is off at the destination, as at the source: it was on" in assumed[-1]
+    )

@@ -87,6 +87,13 @@ def test_another_model_has_other_values() -> None:
     assert "-cpu MODEL" in messages["arm-cpu-register-constant"].rule.advice
 
 
+def test_what_has_more_bits_than_its_register() -> None:
+    """CTR of neoverse-n2 has 35 in QEMU, which takes it from itself; what the guest writes has no more than 32."""
+    constant = coprocessor(0, 0, 0, 1)
+    assert told({constant: 0x4_B444_C004}, {constant: 0x4_B444_C004}, Release(11, 1)) == {}
+    assert set(told({PAR_32: 1 << 32}, {PAR_32: 0}, Release(11, 1))) == {"arm-cpu-register-width"}
+
+
 def test_the_number_of_registers() -> None:
     """11.1 no longer compares it, and says which register it does not know."""
     source, local = {ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 1}

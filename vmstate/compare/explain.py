@@ -315,6 +315,12 @@ class StreamCheck:
                 self.findings.assumed.append(
                     f"the migration capability {name} is on at the destination, as at the source"
                 )
+        for name in known.capability_names if known is not None else ():
+            if name in ON_WHERE_IT_WAS and name not in sent.capability_names and self.loader.has(name) is None:
+                self.findings.assumed.append(
+                    f"the migration capability {name} is off at the destination, as at the source: it was on where the "
+                    "destination's stream was saved"
+                )
         for refusal in refused_configuration(sent, known, self.loader):
             yield self.refusal(refusal, section="configuration")
 
