@@ -565,6 +565,7 @@ def test_a_source_that_cannot_tell_its_state_is_told_of_at_the_start(
     assert "it has no command xen-save-devices-state" in reports[0].plainly
 
 
+@pytest.mark.slow
 def test_a_source_that_does_not_answer_is_not_held_up(
     tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
 ) -> None:

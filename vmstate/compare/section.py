@@ -167,8 +167,8 @@ class SectionCheck:
         """Whether the destination's -dump-vmstate text says the same of a subsection, at one of the paths."""
         if finding.rule != "subsection-unknown":
             return False
-        names = (part.name for path, part, _ in self.source.structs() if path == finding.path)
-        return any(name in (path or "") for name in names for path in paths)
+        vmsd = self.structs.get(finding.path or "")
+        return vmsd is not None and any(vmsd.name in (path or "") for path in paths)
 
     def offset_when_met(self, finding: Explained) -> int:
         """Where QEMU is in the stream when it meets what a finding is about."""
@@ -177,15 +177,20 @@ class SectionCheck:
         if rule in ("layout", "feature"):
             # Features are looked at when all is read, and a section of another length is noticed behind it.
             return end - (rule == "feature")
-        if rule in self.rules_of_structs.get(finding.path or "", ()):
+        vmsd = self.structs.get(finding.path or "")
+        if vmsd is not None and any(rule == declared.id for declared in vmsd.rules):
+            # Judged behind the whole struct (post_load).
             span = self.source.span(finding.path) if finding.path else None
             return end - 1 if span is None else span.stop
         return self.section.offset if finding.offset is None else finding.offset
 
     @cached_property
-    def rules_of_structs(self) -> dict[str, set[str]]:
-        """The ids of the rules about each whole struct, by its path: QEMU judges them behind it (post_load)."""
-        return {path: {rule.id for rule in vmsd.rules} for path, vmsd, _ in self.source.structs() if vmsd.rules}
+    def structs(self) -> dict[str, VMStateDescription]:
+        """The descriptions of the state and of the structs in it, by path; of two with one path the first."""
+        structs: dict[str, VMStateDescription] = {}
+        for path, vmsd, _ in self.source.structs():
+            structs.setdefault(path, vmsd)
+        return structs
 
     def finding(self, rule: str, message: str, **known: Any) -> Explained:
         """A finding of this section."""
@@ -674,7 +679,8 @@ class SectionCheck:
         # A release that is not known is taken for the newest.
         offset = self.source.place(path)
         if rule.id == KNOWN_SINCE:
-            name = next((part.name for where, part, _ in self.source.structs() if where == path), path or "")
+            part = self.structs.get(path or "")
+            name = path or "" if part is None else part.name
             yield self.finding(
                 "subsection-unknown",
                 f"the destination does not know subsection {name!r}, which QEMU has from {result.local} on",
