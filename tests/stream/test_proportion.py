@@ -72,7 +72,7 @@ SPARSE: dict[str, tuple[int, dict[str, Any] | None]] = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much memory was held at most")
 @pytest.mark.parametrize("kind", SPARSE)
-@pytest.mark.parametrize("verb", ["info", "show"])
+@pytest.mark.parametrize("verb", ["info", pytest.param("show", marks=pytest.mark.slow)])
 def test_a_sparse_section(tmp_path: Path, kind: str, verb: str) -> None:
     code, held, said = peak(verb, sparse(tmp_path / "sparse.mig", *SPARSE[kind]))
     assert (code, said.count("\n")) in ((0, 0), (2, 1)), said
@@ -87,7 +87,16 @@ LARGE_VALUES = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much memory was held at most")
 @pytest.mark.parametrize("kind", LARGE_VALUES)
-@pytest.mark.parametrize("words", [["info"], ["verify"], ["find", "word"], ["thin", "-o", "/dev/null"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info"],
+        *(
+            pytest.param(words.split(), marks=pytest.mark.slow)
+            for words in ("verify", "find word", "thin -o /dev/null")
+        ),
+    ],
+)
 def test_a_large_value_is_held_once(tmp_path: Path, kind: str, words: list[str]) -> None:
     """Once, and in the pages of the file, which the system takes back where it needs them."""
     file = sparse(tmp_path / "large.mig", 120 * MIB, device([LARGE_VALUES[kind]]))
