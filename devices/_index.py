@@ -3,11 +3,11 @@
 # fmt: off
 # ruff: noqa: E501
 
-_SAME_0 = ("x-query-virtio", "x-query-virtio-queue-status", "x-query-virtio-status")
+_SAME_0: tuple[str, ...] = ("x-query-virtio", "x-query-virtio-queue-status", "x-query-virtio-status")
 
-_SAME_1 = {"listed": False}
+_SAME_1: dict[str, object] = {"listed": False}
 
-_SAME_2 = {"old_style": True, "listed": False}
+_SAME_2: dict[str, object] = {"old_style": True, "listed": False}
 
 _PLACES: dict[str, tuple[str, ...]] = {
     "I440FX": ("pci.i440fx:I440FX",),

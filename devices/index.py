@@ -98,7 +98,10 @@ class Tables(Data):
             entries = entries.replace(value, name)
         return _module(
             "What is to be known of these devices without importing them.",
-            *(f"{name} = {value}" for name, value in repeated.items()),
+            *(
+                f"{name}: {'dict[str, object]' if value.startswith('{') else 'tuple[str, ...]'} = {value}"
+                for name, value in repeated.items()
+            ),
             f"_PLACES: dict[str, tuple[str, ...]] = {_written(rest)}",
             f"INDEX: dict[str, tuple[str, ...]] = {{idstr: {places} for idstr, places in _PLACES.items()}}",
             f"ENTRIES: dict[str, dict[str, object]] = {entries}",

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 SYSTEM_REGISTER = 0x013
 """Bits 16 to 27 of the index of a register of AArch64; those of a register of coprocessor 15 are 0x00f."""
 
-CONSTANT = frozenset({(11, 0, 1, 2), (9, 12, 3, 6), (9, 12, 3, 7)})
-"""(CRn, CRm, op1, op2) of registers of AArch64 that are constant beside those of identification: L2CTLR, PMCEID."""
-CONSTANT_15 = frozenset({(9, 0, 1, 2), (9, 12, 0, 6), (9, 12, 0, 7)})
+CONSTANT = frozenset({(11, 0, 1, 2), (11, 0, 1, 3), (9, 12, 3, 6), (9, 12, 3, 7)})
+"""(CRn, CRm, op1, op2) of registers of AArch64 that are constant beside those of identification and of one model alone:
+L2CTLR, L2ECTLR, PMCEID."""
+CONSTANT_15 = frozenset({(9, 0, 1, 2), (9, 0, 1, 3), (9, 12, 0, 6), (9, 12, 0, 7)})
 """(CRn, CRm, opc1, opc2) of the same of AArch32."""
 
 # Of op0 3, op1 0 and CRn 0, by CRm: the names from op2 0 on.
@@ -176,11 +177,15 @@ def is_of_32_bits(index: int) -> bool:
 
 
 def is_constant(index: int) -> bool:
-    """Whether a register says what the processor is: identification has CRn 0 and is the same for each level."""
+    """Whether a register says what the processor is, and a write changes nothing.
+
+    Identification has CRn 0 and is the same for each level; what models have of their own has CRn 15 in AArch64.
+    """
     crn, _, op1, _ = parts = parts_of(index)
     match index >> 16 & 0xFFF:
         case 0x013:
-            return (index >> 14 & 3 == 3 and crn == 0 and op1 in (0, 1, 3)) or parts in CONSTANT
+            is_of_model = crn == 15 or (crn == 0 and op1 in (0, 1, 3))
+            return (index >> 14 & 3 == 3 and is_of_model) or parts in CONSTANT
         case 0x00F:
             return (crn == 0 and op1 in (0, 1)) or parts in CONSTANT_15
     return False

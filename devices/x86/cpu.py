@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.declare import (
     CONTENTS,
+    OWN,
     TARGET_LONG_SIZE,
     Release,
     VMState,
@@ -25,6 +26,7 @@ from vmstate.declare import (
     sub_array,
     subsection,
     this,
+    told,
     uint8,
     uint16,
     uint32,
@@ -664,6 +666,30 @@ class APX(VMState):
     regs: list[int] = sub_array(uinttl, 16, 16, name="env.regs")
 
 
+USER_TSC_KHZ = told("user_tsc_khz")
+"""The frequency, in kHz, of the destination's time-stamp counter by its command line (tsc-frequency=); 0 if none."""
+
+_NOTIFIES = 1 << 16
+"""The bit of the re-enlightenment control that asks for an interrupt after a migration."""
+
+
+def _has_none(sent: TSCKHz | None) -> bool:
+    return sent is None or not sent.tsc_khz
+
+
+def _is_its_own(sent: TSCKHz, local: TSCKHz | None, user_tsc_khz: int | None) -> bool:
+    """Whether the destination runs at it, where nobody tells its command line: then that says it, or nothing."""
+    return user_tsc_khz is None and local is not None and local.tsc_khz == sent.tsc_khz
+
+
+def _is_that(sent: TSCKHz, user_tsc_khz: int) -> bool:
+    return user_tsc_khz in (0, sent.tsc_khz)
+
+
+def _needs_no_frequency(sent: MSRHypervReenlightenment | None) -> bool:
+    return sent is None or not sent.msr_hv_reenlightenment_control & _NOTIFIES
+
+
 def _runs_its_guest(hflags: int, nested: NestedState | None) -> bool:
     """Whether KVM's nested state says of a guest within the guest what the processor's flags say."""
     return not hflags >> IN_GUEST & 1 or (nested is not None and bool(nested.nested_state.flags & NESTED_GUEST_MODE))
@@ -719,6 +745,24 @@ def _runs_its_guest(hflags: int, nested: NestedState | None) -> bool:
             since=Release(4, 1),
             qemu_error="vCPU set in guest-mode inconsistent with migrated kernel nested state",
             advice="let the guest within the guest end before the migration, or use KVM on both sides",
+        ),
+        rule(
+            "x86-tsc-frequency",
+            asks(_has_none, otherwise(this.tsc_khz, None))
+            | asks(_is_its_own, this.tsc_khz, otherwise(OWN.tsc_khz, None), otherwise(USER_TSC_KHZ, None))
+            | asks(_is_that, this.tsc_khz, USER_TSC_KHZ),
+            "the time-stamp counter runs at the frequency that the destination's command line says, if it says one",
+            qemu_error="Mismatch between user-specified TSC frequency and migrated TSC frequency",
+            advice="give both sides the same -cpu ...,tsc-frequency=, or leave it out at the destination",
+        ),
+        rule(
+            "x86-reenlightenment",
+            asks(_needs_no_frequency, otherwise(this.msr_hyperv_reenlightenment, None)) | (USER_TSC_KHZ != 0),
+            "a guest that asked for Hyper-V's notification of a migration goes where the command line says a frequency "
+            "of the time-stamp counter",
+            since=Release(6, 0),
+            qemu_error="Guest enabled re-enlightenment notifications, 'tsc-frequency=' has to be specified",
+            advice="give the destination the source's -cpu ...,tsc-frequency=",
         ),
     ),
 )

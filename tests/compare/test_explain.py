@@ -455,7 +455,7 @@ def of_another_processor(name: str, value: int | None) -> bytes:
         indexes = stream.find("cpu.cpreg_vmstate_indexes")[2]
         at = [register_name(index) for index in indexes].index(name)
         if value is None:
-            assign(stream, f"cpu.cpreg_vmstate_indexes[{at}]={indexes[at] | 0x7FFF}", force=True)
+            assign(stream, f"cpu.cpreg_vmstate_indexes[{at}]={indexes[at] - 1}", force=True)
         else:
             assign(stream, f"cpu.cpreg_vmstate_values[{at}]={value:#x}", force=True)
         return stream.to_bytes()
@@ -471,7 +471,7 @@ def of_another_processor(name: str, value: int | None) -> bytes:
             "ID_MMFR0_EL1=0x10201105 (the memory system)",
         ),
         ("PMCEID1_EL0", 1, "fails", "PMCEID1_EL0=0x1 (performance monitors: pmu=)"),
-        ("AFSR0_EL1", None, "fails", "the destination's CPU has not the registers S3_7_C15_C15_7"),
+        ("AFSR0_EL1", None, "fails", "the destination's CPU has not the registers S3_0_C5_C0_7"),
         ("VBAR_EL1", 0x1234, "loads", ""),
         ("CSSELR_EL1", 1, "loads", ""),
     ],

@@ -14,6 +14,7 @@ from recorded import FIXTURES, plain
 from vmstate import Explanation, Stream, compat, explain, load
 from vmstate.compare.findings import BREAKS, sarif
 from vmstate.compare.text import differing, text_of, values
+from vmstate.rules.command_line import facts_of_command
 
 
 @lru_cache(maxsize=4)
@@ -134,3 +135,19 @@ def test_a_capability_that_was_on_where_the_destination_was_saved() -> None:
     assert (
         "the migration capability x-ignore-shared is off at the destination, as at the source: it was on" in assumed[-1]
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        ("-cpu qemu64", {"user_tsc_khz": 0}),
+        ("-cpu max,tsc-frequency=2500000999,+invtsc", {"user_tsc_khz": 2500000}),
+        (
+            "-cpu max,tsc-frequency=1000 -global driver=max-x86_64-cpu,property=tsc-frequency,value=2000",
+            {"user_tsc_khz": 2},
+        ),
+        ("-cpu max,tsc-freq=2.5G", {}),
+    ],
+)
+def test_what_a_command_line_says_of_the_frequency(words: str, facts: dict[str, int]) -> None:
+    assert facts_of_command(words.split()) == facts

@@ -55,6 +55,8 @@ NOT_GENERATED = {
     "virtio-queue-inuse",
     "virtio-queues",
     "x86-efer32",
+    "x86-reenlightenment",
+    "x86-tsc-frequency",
 }
 """Rules for which trying finds no pair in a reasonable time."""
 
@@ -80,6 +82,7 @@ TAKES_ITS_OWN: set[str] = set()
 """Rules for which no other state of a destination was found than one that is the source's."""
 
 ANOTHER_BEFORE = {
+    "arm-cpu-register-unknown@cpu.cpreg_vmstate_indexes",
     "arm-cpu-register-count@cpu.cpreg_vmstate_array_len",
     "value-equal@PCIE_AER_ERROR_LOG.log_max",
     "value-equal@qxl.num_surfaces",

@@ -16,6 +16,7 @@ import vmstate
 from vmstate.compare import Target
 from vmstate.declare import load_state
 from vmstate.rules import KnownDestination, unjudged
+from vmstate.rules.command_line import facts_of_command
 from vmstate.rules.edit import Likeness
 from vmstate.stream.finding import Finding
 from vmstate.stream.stream import Section, Stream
@@ -77,7 +78,7 @@ def section_of(case: dict[str, Any], stream: Stream) -> Section:
 
 def told_of(case: dict[str, Any], stream: Stream) -> dict[str, Any]:
     """What QEMU said of the device that was broken, and what its command line says of it."""
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = dict(facts_of_command(RECORDED["machines"][case["machine"]]["argv"]))
     features = re.search("Allowed features: (0x[0-9a-f]+)", " ".join(case["lines"]))
     if features is not None:
         told["virtio_host_features"] = int(features[1], 16)

@@ -53,6 +53,11 @@ def since(name: str, section: str, path: str) -> Case:
     return case(f"known-since@{name}", (f"{section}.{path}", Fresh(name)))
 
 
+def reenlightenment(control: int) -> Fresh:
+    """What a guest of Hyper-V has asked for."""
+    return Fresh("cpu/msr_hyperv_reenlightenment", {"msr_hv_reenlightenment_control": control})
+
+
 def options(*words: str) -> list[str]:
     """`-device` before each of the words."""
     return [word for device in words for word in ("-device", device)]
@@ -435,6 +440,24 @@ WITHOUT_VECTORS = Recorded(
     refuses_itself=True,
 )
 
+FREQUENCY = Recorded(
+    "7.2",
+    (*X86, "-M", "microvm,suppress-vmdesc=on", "-cpu", "qemu64,tsc-frequency=1000000000"),
+    (case("x86-tsc-frequency@cpu", ("cpu.tsc_khz.tsc_khz", "1000001"), kept=(("cpu.tsc_khz.tsc_khz", "0"),)),),
+)
+
+NO_FREQUENCY = Recorded(
+    "7.2",
+    (*X86, "-M", "microvm,suppress-vmdesc=on"),
+    (
+        case(
+            "x86-reenlightenment@cpu",
+            *(("cpu.msr_hyperv_reenlightenment", reenlightenment(1 << 16)),),
+            kept=(("cpu.msr_hyperv_reenlightenment", reenlightenment(1 << 15)),),
+        ),
+    ),
+)
+
 OLDEST = Recorded(
     "5.2",
     (*X86, "-M", "q35,suppress-vmdesc=on"),
@@ -532,4 +555,6 @@ MACHINES = {
     "ccid-11.1": CCID,
     "display-10.0": DISPLAY,
     "xhci-7.2": WITHOUT_VECTORS,
+    "frequency-7.2": FREQUENCY,
+    "no-frequency-7.2": NO_FREQUENCY,
 }

@@ -661,6 +661,7 @@ class SectionCheck:
         release = self.target.release
         return {
             **self.target.facts,
+            **self.target.command_facts,
             **self.sides.memory,
             **({} if release is None else {RELEASE.name: release}),
             IDSTR.name: self.section.name,

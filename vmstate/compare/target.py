@@ -24,6 +24,7 @@ from vmstate.compare.schemas import MACHINE, Schema, dump_schema, is_program, op
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.query.origin import earliest_release
+from vmstate.rules.command_line import facts_of_command
 from vmstate.rules.pci_config import Region
 from vmstate.rules.stream import Loader, earliest_release_of_framing
 from vmstate.saved.loading import load
@@ -88,6 +89,11 @@ class Target(Data):
     def replaced(self, **changes: Any) -> Target:
         """This destination with some values changed."""
         return Target(**{**vars(self), **changes})
+
+    @property
+    def command_facts(self) -> dict[str, int]:
+        """What rules ask of the command line."""
+        return {} if self.command is None else facts_of_command(self.command)
 
     @property
     def machine(self) -> str | None:

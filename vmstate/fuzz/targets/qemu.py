@@ -41,6 +41,7 @@ from vmstate.qemu.provenance import (
     read_provenance,
 )
 from vmstate.qemu.trust import program_of
+from vmstate.rules.command_line import facts_of_command
 from vmstate.rules.known import KnownDestination
 from vmstate.rules.memory import memory_facts
 from vmstate.saved.loading import load
@@ -321,7 +322,7 @@ class QemuTarget:
         if subject.name not in self._destinations:
             seed = self.seeds[subject.name]
             reference = load(subject.data)
-            facts: dict[str, Any] = {"qemu_release": seed.release}
+            facts: dict[str, Any] = {"qemu_release": seed.release, **facts_of_command(seed.argv)}
             if seed.files:
                 blocks = {f"/objects/{name}": file for name, file in seed.files.items()}
                 files = {name: file for block, file in blocks.items() for name in (block, block.rpartition("/")[2])}
