@@ -89,9 +89,9 @@ class Tables(Data):
         every = [place for places in layouts.values() for place in places]
         begin = commonprefix(every)  # noqa: RUF071 (these are no paths)
         begin = begin[: begin.rfind(".") + 1]
-        rest = {idstr: tuple(place[len(begin) :] for place in places) for idstr, places in layouts.items()}
+        rest = {idstr: " ".join(place[len(begin) :] for place in places) for idstr, places in layouts.items()}
         # Every command reads this module: what all places begin with stands in it once.
-        places = f"tuple(map({_quoted(begin)}.__add__, places))"
+        places = f"tuple(map({_quoted(begin)}.__add__, places.split()))"
         repeated = self._repeated()
         entries = _written(self.entries)
         for name, value in repeated.items():
@@ -102,7 +102,7 @@ class Tables(Data):
                 f"{name}: {'dict[str, object]' if value.startswith('{') else 'tuple[str, ...]'} = {value}"
                 for name, value in repeated.items()
             ),
-            f"_PLACES: dict[str, tuple[str, ...]] = {_written(rest)}",
+            f"_PLACES: dict[str, str] = {_written(rest)}",
             f"INDEX: dict[str, tuple[str, ...]] = {{idstr: {places} for idstr, places in _PLACES.items()}}",
             f"ENTRIES: dict[str, dict[str, object]] = {entries}",
         )

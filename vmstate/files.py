@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20
 """Bytes read, decompressed and copied at a time."""
+
+READER_LIMIT = 5.0
+"""Seconds for which the reader of a FIFO is waited for."""
 
 _HOLE = 1 << 16
 _ZEROS = bytes(_HOLE)
@@ -84,7 +88,7 @@ def _status(name: str) -> os.stat_result | None:
 @contextmanager
 def _written_in_place(name: str) -> Iterator[io.BufferedWriter]:
     with reported(name):
-        file = open(name, "wb")  # noqa: SIM115 (closed below, each way in its own manner)
+        file = open(name, "wb", opener=_awaited)  # noqa: SIM115 (closed below, each way in its own manner)
     try:
         yield file
         with reported(name):
@@ -92,6 +96,21 @@ def _written_in_place(name: str) -> Iterator[io.BufferedWriter]:
     except BaseException:
         _close_failed(file)
         raise
+
+
+def _awaited(name: str, flags: int) -> int:
+    """A descriptor; that of a FIFO when somebody reads it, for which a program may have to start first."""
+    for _ in range(int(READER_LIMIT / 0.05)):
+        try:
+            descriptor = os.open(name, flags | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            time.sleep(0.05)
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+    raise StreamError("nobody reads it", file=name, expected=f"a reader of this FIFO within {READER_LIMIT:g} s")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from recorded import BARE, FIXTURES, MICROVM, NONE, opened, plain
 
-from vmstate import load
+from vmstate import files, load
 from vmstate.cli import decode as decoding
 from vmstate.cli import main
 from vmstate.errors import SchemaError, StreamError
@@ -56,6 +56,24 @@ def test_a_pipe_takes_the_output_and_nothing_stands_beside_it(verb: str, guest: 
     assert received
     assert len(received[0]) > 1000
     assert {path.name for path in tmp_path.iterdir()} == {"guest.mig", "guest.mig.provenance.json", "pipe"}
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that starts a little later is; then writing waits for it, as for every pipe."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(files, "READER_LIMIT", 0.1)
+    with pytest.raises(StreamError, match=r"pipe: nobody reads it \(expected a reader of this FIFO within 0.1 s\)"):
+        files.write_atomic(pipe, [b"a"])
+    monkeypatch.setattr(files, "READER_LIMIT", 20.0)
+    received: list[bytes] = []
+    reader = threading.Timer(0.2, lambda: received.append(pipe.read_bytes()))
+    reader.start()
+    files.write_atomic(pipe, [bytes(1 << 20)])
+    reader.join(20)
+    assert received == [bytes(1 << 20)]
 
 
 @pytest.mark.parametrize("verb", VERBS)
