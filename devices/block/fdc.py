@@ -1,6 +1,6 @@
 """The floppy disk controller, as the ISA and Sun controllers carry it.
 
-Facts from QEMU's hw/block/fdc.c.
+Facts from QEMU's hw/block/fdc.c and fdc-isa.c.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from vmstate.declare import (
     VMState,
     array,
     description,
+    device,
     int32,
+    struct,
     subsection,
     this,
     timer,
@@ -104,3 +106,11 @@ class FDCtrl(VMState):
     reset_sensei: ResetSensei | None = subsection(ResetSensei)
     result_timer: ResultTimer | None = subsection(ResultTimer)
     phase: Phase | None = subsection(Phase)
+
+
+@device("fdc", models="vmstate.devices.block.models:FDC", legacy_instances=(0x3F0, 0x370))
+@description("fdc", version_id=2, minimum_version_id=2)
+class ISAFDC(VMState):
+    """The controller on the ISA bus."""
+
+    state: FDCtrl = struct(FDCtrl)

@@ -1,6 +1,6 @@
 """The 16550A serial port, as the ISA, PCI and memory-mapped ports carry it.
 
-Facts from QEMU's hw/char/serial.c.
+Facts from QEMU's hw/char/serial.c, serial-isa.c and serial-mm.c.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from vmstate.declare import (
     VMState,
     asks,
     description,
+    device,
     int32,
     otherwise,
     rule,
@@ -116,3 +117,19 @@ class Serial(VMState):
     fifo_timeout_timer: FifoTimeoutTimer | None = subsection(FifoTimeoutTimer)
     timeout_ipending: TimeoutIpending | None = subsection(TimeoutIpending)
     poll: Poll | None = subsection(Poll)
+
+
+@device("serial", legacy_instances=(0x3F8, 0x2F8, 0x3E8, 0x2E8))
+@description("serial", version_id=3, minimum_version_id=2)
+class ISASerial(VMState):
+    """The port on the ISA bus."""
+
+    state: Serial = struct(Serial)
+
+
+@device("serial")
+@description("serial", version_id=3, minimum_version_id=2)
+class MMSerial(VMState):
+    """The memory-mapped port, which has the idstr of the ISA one."""
+
+    serial: Serial = struct(Serial)
