@@ -134,6 +134,18 @@ def test_what_a_library_prints_is_no_part_of_an_answer(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["kind"] == "document"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["-W", "error"]])
+def test_a_library_that_takes_long_is_named(options: list[str], tmp_path: Path) -> None:
+    """While it is waited for; what it says then counts."""
+    install(tmp_path, f"import time; time.sleep(3){BEEPER}")
+    done = run(tmp_path, *options, "-m", "vmstate", "show", "beeper.mig")
+    assert done.returncode == 0 and "pitch" in done.stdout
+    assert [line.partition("the device library of ")[2] for line in done.stderr.splitlines()] == (
+        [] if options else ["mydevices 1.0 takes long, and is waited for"]
+    )
+
+
 def test_a_program_can_ask_for_silence(tmp_path: Path) -> None:
     install(tmp_path, "INDEX = 1")
     code = (

@@ -7,8 +7,9 @@ costs one warning; what it prints goes to standard error, since standard output 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from importlib.metadata import distributions
 from typing import Any, TypeVar
 
@@ -24,7 +25,11 @@ FORMS = (
 )
 """What an entry can have, and of which type it is."""
 
+LONG = 2.0
+"""Seconds after which a library that has not answered yet is named."""
+
 _WARNED: set[str] = set()
+"""What has been warned of: distributions that are broken, and words."""
 
 
 def libraries(group: str, shipped: str) -> Iterator[tuple[str, Any, Any, Any]]:
@@ -41,7 +46,7 @@ def libraries(group: str, shipped: str) -> Iterator[tuple[str, Any, Any, Any]]:
             if distribution.name not in seen:
                 seen.add(distribution.name)
                 entries = distribution.entry_points.select(group=group)
-                modules = [quietly(entry.load) for entry in entries if entry.value != shipped]
+                modules = [asked(name, entry.load) for entry in entries if entry.value != shipped]
                 yield from [(name, *_tables(module)) for module in modules]
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -49,21 +54,37 @@ def libraries(group: str, shipped: str) -> Iterator[tuple[str, Any, Any, Any]]:
             warn(name, error)
 
 
-def quietly(function: Callable[..., T], *arguments: Any) -> T:
-    """What a function gives, with what it prints on standard error."""
-    with redirect_stdout(sys.stderr):
-        return function(*arguments)
+def asked(distribution: str, function: Callable[..., T], *arguments: Any) -> T:
+    """What a function of a library gives, with what it prints on standard error; one that takes long is named."""
+    watch = threading.Timer(LONG, _tell, (f"the device library of {distribution} takes long, and is waited for",))
+    watch.daemon = True
+    watch.start()
+    try:
+        with redirect_stdout(sys.stderr):
+            return function(*arguments)
+    finally:
+        watch.cancel()
 
 
 def warn(distribution: str, error: BaseException) -> None:
     """One line for a library of others that is broken, the first time that it shows."""
-    if distribution in _WARNED:
-        return
-    _WARNED.add(distribution)
+    reason = str(error) if isinstance(error, DescriptionError) else f"{type(error).__name__}: {error}"
+    if distribution not in _WARNED:
+        _WARNED.add(distribution)
+        _warn(f"the device library of {distribution} is broken: {' '.join(reason.split()) or 'it ends the program'}")
+
+
+def _tell(text: str) -> None:
+    """Warn once of what is no fault, from a thread of its own, which has nobody to raise a warning to."""
+    if text not in _WARNED:
+        _WARNED.add(text)
+        with suppress(DeviceLibraryWarning):
+            _warn(text)
+
+
+def _warn(text: str) -> None:
     import warnings
 
-    reason = str(error) if isinstance(error, DescriptionError) else f"{type(error).__name__}: {error}"
-    text = f"the device library of {distribution} is broken: {' '.join(reason.split()) or 'it ends the program'}"
     # The line of source that warnings show would be one of this module, and tell nobody anything.
     warnings.warn_explicit(text, DeviceLibraryWarning, filename="vmstate", lineno=0)
 

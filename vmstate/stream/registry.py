@@ -104,10 +104,10 @@ class Library(Data):
         """What a function of the library gives; the default, with a warning, where the library of others is broken."""
         if self.distribution is None:
             return function(*arguments)
-        from vmstate.stream.announced import quietly, warn
+        from vmstate.stream.announced import asked, warn
 
         try:
-            return quietly(function, *arguments)
+            return asked(self.distribution, function, *arguments)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
