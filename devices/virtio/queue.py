@@ -102,9 +102,16 @@ def _packed(body: Any, number: int, avail: int, used: int) -> Queue:
     )
 
 
+def _last_avail_idx(body: Any, number: int) -> int:
+    """Of a split queue: a device that offers packed ones sends it again in their subsection, which is read later."""
+    packed = body.virtio.packed_virtqueues
+    queues = body.vq if packed is None else packed.vq
+    return int(queues[number].last_avail_idx)
+
+
 def _split(body: Any, number: int, avail: int, used: int, avail_idx: int, used_idx: int) -> Queue:
     queue = body.vq[number]
-    last, num = queue.last_avail_idx, queue.num
+    last, num = _last_avail_idx(body, number), queue.num
     place = (number, num, queue.desc, avail, used, last, avail_idx)
     delta = (avail_idx - last) % WRAP
     if delta > num:
@@ -130,12 +137,12 @@ def rings_agree(virtio: Any, guest_features: int, vq: Any, transport: Any, memor
     if features >> ACCESS_PLATFORM & 1:
         raise VMStateError("the addresses of the queues are those of an IOMMU, where there is one")
     order: Any = "little" if features >> VERSION_1 & 1 else byte_order(body)
-    set_up = [(queue, *rings(body, number)) for number, queue in enumerate(vq[:QUEUE_MAX]) if queue.desc]
+    set_up = [(number, *rings(body, number)) for number, queue in enumerate(vq[:QUEUE_MAX]) if queue.desc]
     reachable = [
         [memory.has(ring + IDX, 2) for ring in places]
         if not features >> VERSION_1 & 1
-        else [_mapped(memory, queue, *places)] * 2
-        for queue, *places in set_up
+        else [_mapped(memory, vq[number], *places)] * 2
+        for number, *places in set_up
     ]
     words = iter(
         memory.read_all(
@@ -146,11 +153,12 @@ def rings_agree(virtio: Any, guest_features: int, vq: Any, transport: Any, memor
             ]
         )
     )
-    for (queue, *_), reached in zip(set_up, reachable, strict=True):
+    for (number, *_), reached in zip(set_up, reachable, strict=True):
         guest_idx, used_idx = (int.from_bytes(next(words), order) if is_there else 0 for is_there in reached)
-        if (guest_idx - queue.last_avail_idx) % WRAP > queue.num:
+        last, num = _last_avail_idx(body, number), vq[number].num
+        if (guest_idx - last) % WRAP > num:
             continue
-        if (queue.last_avail_idx - used_idx) % WRAP > queue.num:
+        if (last - used_idx) % WRAP > num:
             return False
     return True
 
