@@ -82,6 +82,8 @@ def _status(name: str) -> os.stat_result | None:
     try:
         return os.stat(name)
     except FileNotFoundError:
+        if os.path.basename(name) in ("", ".", ".."):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
         return None
 
 

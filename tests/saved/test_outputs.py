@@ -58,6 +58,17 @@ def test_a_pipe_takes_the_output_and_nothing_stands_beside_it(verb: str, guest: 
     assert {path.name for path in tmp_path.iterdir()} == {"guest.mig", "guest.mig.provenance.json", "pipe"}
 
 
+@pytest.mark.parametrize("name", ["new/", "new/.", "new//"])
+@pytest.mark.parametrize("verb", [*VERBS, "unpack", "report"])
+def test_the_name_of_a_folder_that_is_not_there_is_none_for_a_file(
+    verb: str, name: str, guest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(guest.parent.iterdir())
+    assert main([verb, str(guest), *VERBS.get(verb, []), "-o", f"{guest.parent}/{name}"]) == 2
+    assert "directory" in capsys.readouterr().err
+    assert set(guest.parent.iterdir()) == before
+
+
 def test_a_pipe_that_nobody_reads_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
