@@ -28,12 +28,14 @@ from vmstate.codec.codec import Codec
 from vmstate.compare import Target, open_target, section
 from vmstate.compare.findings import BREAKS, COSMETIC
 from vmstate.compare.log_lines import lines_of
+from vmstate.compare.schemas import dump_schema
 from vmstate.compare.target import read_target, write_target
 from vmstate.devices.arm.registers import register_name
 from vmstate.errors import VMStateError
 from vmstate.qemu.provenance import SUFFIX, read_provenance
 from vmstate.rules import evaluate, messages
 from vmstate.rules.pci_config import Masks, Region
+from vmstate.schema.plain import MOST_VALUES
 
 SAID = cases.said_of()
 NAMES = [case.name for case in CASES]
@@ -320,6 +322,17 @@ def test_recorded_destinations_that_are_none_are_refused(tmp_path: Path) -> None
     for name, text in damaged(tmp_path):
         with pytest.raises(VMStateError):
             read_target(text, name)
+
+
+@pytest.mark.parametrize("key", ["dump", "compat_properties", "other", None])
+def test_many_values_in_a_destination_are_refused_before_they_are_read(key: str | None) -> None:
+    """Made of little that does not repeat itself, they pass for what xz makes of a good text."""
+    many = ",".join(str(number * 2654435761 % (1 << 32)) for number in range(MOST_VALUES + 1))
+    known = json.loads((FOLDER / "bare.json").read_text())
+    packed = base64.b64encode(lzma.compress(f'{{"a": [{many}]}}'.encode(), preset=0)).decode()
+    text = json.dumps({**known, key: [0] * (MOST_VALUES + 1) if key == "other" else packed}).encode()
+    with pytest.raises(VMStateError, match=r"out of proportion \(expected at most 262,144 values\)"):
+        dump_schema(f'{{"a": [{many}]}}'.encode(), "dump") if key is None else read_target(text, "bomb")
 
 
 @pytest.mark.slow

@@ -302,6 +302,11 @@ def test_the_limit_of_a_verb_that_reads(hostile: Any, capsys: pytest.CaptureFixt
     monitor = hostile("query-status", ENDS["nothing"])
     assert main(["info", "--qmp", monitor.address, "--limit", "0.1"]) == 2
     assert "query-status: no answer in 0.1 s" in capsys.readouterr().err
+    relay = ["early", "relay", "--listen", "unix:/nowhere/a", "--connect", "unix:/nowhere/b", "--limit", "0.1"]
+    silent = hostile("qmp_capabilities", ENDS["nothing"])
+    assert main([*relay, "--qmp", silent.address]) == 2
+    assert " in 0.1 s" in capsys.readouterr().err
+    monitor = hostile("query-status", ENDS["nothing"])
     for limit in ("0", "-1", "nan", "inf"):
         assert main(["info", "--qmp", monitor.address, f"--limit={limit}"]) == 2
         assert "no time to wait (expected seconds, more than 0" in capsys.readouterr().err

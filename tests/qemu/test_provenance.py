@@ -14,6 +14,7 @@ from vmstate import lab
 from vmstate.cli import main
 from vmstate.errors import MachineError, StreamError
 from vmstate.qemu.provenance import identity, provenance_path, read_provenance, write_provenance
+from vmstate.schema.plain import MOST_VALUES
 
 KNOWN: dict[str, Any] = {
     "kind": "provenance",
@@ -24,6 +25,7 @@ KNOWN: dict[str, Any] = {
 }
 DOCUMENT = {"kind": "document", "vmstate": 1, "version": 3, "parts": []}
 FOREIGN = {
+    "a multitude": b'{"kind": "provenance", "vmstate": 1, "answers": {"a": [' + b"{}," * MOST_VALUES + b"1]}}",
     "an object": json.dumps({"name": "guest", "argv": ["rm"]}).encode(),
     "a document": json.dumps(DOCUMENT).encode(),
     "a list": b"[1, 2]",

@@ -58,7 +58,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--record", metavar="FILE", help="write down what was done, as JSON")
     parser.add_argument(
-        "--limit", metavar="SECONDS", type=seconds, default=600, help="for the source to come (default 600)"
+        "--limit",
+        metavar="SECONDS",
+        type=seconds,
+        default=600,
+        help="for the source to come (default 600), its monitor to answer (at most 30)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
@@ -68,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     """Carry one migration, and say what was done with it."""
     from vmstate.early.relay import Relay, SkipUnchanged
     from vmstate.files import replacing, reported
-    from vmstate.qemu.live import connected
+    from vmstate.qemu.live import LIMIT, connected
 
     if options.qmp is not None and options.early is not None:
         raise VMStateError("early state comes from one place", expected="--qmp or --early", found="both")
@@ -79,7 +83,11 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         # What cannot be written is better known before a guest moves.
         record = None if options.record is None else stack.enter_context(replacing(options.record))
-        monitor = None if options.qmp is None else stack.enter_context(connected(options.qmp))
+        monitor = (
+            None
+            if options.qmp is None
+            else stack.enter_context(connected(options.qmp, limit=min(options.limit, LIMIT)))
+        )
         early = None if options.early is None else stack.enter_context(early_stream(options))
         relay = stack.enter_context(
             Relay(

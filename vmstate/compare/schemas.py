@@ -16,6 +16,7 @@ from vmstate.compare.from_dump import DumpSource
 from vmstate.compare.layout import LayoutSource
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.saved.opening import ENDINGS, Input, StreamLike, open_input
+from vmstate.schema.plain import refuse_many_values
 from vmstate.vmsd.data import Data
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ def dump_schema(text: bytes, name: str) -> Schema:
 
 
 def _json_of(text: bytes) -> Any:
+    refuse_many_values(text, "the JSON text")
     try:
         return json.loads(text)
     except RecursionError:

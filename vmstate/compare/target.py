@@ -29,7 +29,7 @@ from vmstate.rules.pci_config import Region
 from vmstate.rules.stream import Loader, earliest_release_of_framing
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input, StreamLike, open_input
-from vmstate.schema.plain import parse_plain
+from vmstate.schema.plain import parse_plain, refuse_many_values
 from vmstate.schema.vmdesc import NOT_SAID
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
@@ -167,6 +167,7 @@ def of_stream(stream: Stream, **known: Any) -> Target:
 def read_target(text: bytes, name: str) -> Target:
     """A recorded destination. Raises `VMStateError`."""
     try:
+        refuse_many_values(text, "the recorded destination")
         top = parse_plain(text, "the recorded destination")
         if top[KEY] != FORM:
             shown = str(top[KEY])[:40]
@@ -285,4 +286,6 @@ def _unpacked(text: Any, limit: int) -> Input:
 
 def _unpacked_text(text: Any) -> bytes:
     with _unpacked(text, MAX_DUMP) as opened:
-        return bytes(opened.data)
+        unpacked = bytes(opened.data)
+    refuse_many_values(unpacked, "what is packed in a recorded destination")
+    return unpacked

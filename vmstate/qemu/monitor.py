@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from vmstate.errors import MachineError, NoAnswerError
+from vmstate.errors import MachineError, NoAnswerError, SchemaError
 from vmstate.qemu.depth import is_shallow
+from vmstate.schema.plain import refuse_many_values
 
 MOST_WORDS = 2000
 """Characters of QEMU's words in an error."""
@@ -30,9 +31,6 @@ POLL = 0.02
 
 LONGEST = 1 << 24
 """Bytes of a message: more than any answer of QEMU has."""
-
-MOST_VALUES = 1 << 19
-"""Values of a message, as Python has each of them, many times its bytes: more than any answer of QEMU has."""
 
 MOST_EVENTS = 1 << 16
 """Events that are kept until somebody asks for them; of more, or of more than `LONGEST` bytes in all, the last."""
@@ -269,9 +267,9 @@ class Monitor:
         del self._received[:size]
         self._size = size
         message = None
-        if line.count(b",") + line.count(b"[") + line.count(b"{") <= MOST_VALUES:
-            with contextlib.suppress(ValueError, RecursionError):
-                message = json.loads(line)
+        with contextlib.suppress(ValueError, RecursionError, SchemaError):
+            refuse_many_values(line, "a message")
+            message = json.loads(line)
         if not isinstance(message, dict) or not is_shallow(message):
             raise MachineError("this is no QMP monitor", found=repr(line[:60].decode(errors="replace").strip()))
         return message

@@ -38,11 +38,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vmstate.errors import StreamError
+from vmstate.errors import SchemaError, StreamError
 from vmstate.files import write_atomic
 from vmstate.qemu.depth import is_shallow
 from vmstate.saved.opening import ENDINGS, open_input
 from vmstate.saved.parts import split
+from vmstate.schema.plain import refuse_many_values
 
 if TYPE_CHECKING:
     from vmstate.rules.edit import Edit
@@ -83,7 +84,10 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
             raise StreamError("this is no provenance of a stream", file=place, expected=f"at most {LARGEST:,} bytes")
         text = bytes(opened.data)
     try:
+        refuse_many_values(text, "the provenance")
         known = json.loads(text)
+    except SchemaError as error:
+        raise StreamError(str(error), file=place) from None
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise StreamError(f"the provenance is not JSON: {reason}", file=place) from None

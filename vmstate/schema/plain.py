@@ -8,6 +8,15 @@ from typing import Any, NoReturn
 
 from vmstate.errors import SchemaError
 
+MOST_VALUES = 1 << 18
+"""Values of a text at most: Python takes up to some two hundred bytes for each, QEMU's longest texts have a tenth."""
+
+
+def refuse_many_values(text: bytes, what: str) -> None:
+    """Refuse a JSON text, before it is read, of which Python would make many times its bytes. Raises `SchemaError`."""
+    if text.count(b",") + text.count(b"[") + text.count(b"{") > MOST_VALUES:
+        raise SchemaError(f"{what} is out of proportion", expected=f"at most {MOST_VALUES:,} values")
+
 
 def parse_plain(text: str | bytes, what: str) -> Any:
     """The value of a JSON text, in which all numbers are finite. Raises `SchemaError`, which calls the text `what`."""
