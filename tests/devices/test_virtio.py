@@ -617,10 +617,10 @@ def test_what_a_device_with_packed_rings_says_of_a_split_queue_counts() -> None:
     stream = opened("qemu-7.2-q35-virtio-net-packed.mig.xz")
     body = stream["virtio-net"].state.virtio
     body.guest_features = body.virtio.features64.guest_features = 0
-    (packed, *_), (queue, *others) = body.virtio.packed_virtqueues.vq, body.vq
+    (packed, *_), (queue, *later) = body.virtio.packed_virtqueues.vq, body.vq
     queue.num, queue.desc, queue.last_avail_idx = 256, 0x1000, 0xFF00
-    for other in others:
-        other.desc = 0
+    for empty in later:
+        empty.desc = 0
     for last, agree in ((0, True), (0xFF00, False)):
         packed.last_avail_idx = last
         assert rings_agree(body.virtio, 0, body.vq, body.transport, ZEROS) is agree

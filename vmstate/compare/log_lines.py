@@ -367,6 +367,17 @@ _KNOWN = (
         "let the guest within the guest end before the migration, or use KVM on both sides",
     ),
     _line(
+        r"Mismatch between user-specified TSC frequency and migrated TSC frequency",
+        "the time-stamp counter ran at another frequency than the destination's command line says",
+        "give both sides the same -cpu ...,tsc-frequency=, or leave it out at the destination",
+    ),
+    _line(
+        r"Guest enabled re-enlightenment notifications, 'tsc-frequency=' has to be specified",
+        "the guest asked for Hyper-V's notification of a migration, for which the frequency of the time-stamp counter has "
+        "to be known",
+        "give the destination the source's -cpu ...,tsc-frequency=",
+    ),
+    _line(
         r"Invalid value (?P<read>-?\d+) expecting positive value <= (?P<device>\d+)",
         "a number is {read} in the stream, and may be {device} at the destination at most; the next line says of what. "
         "Of an Arm cpu it is the number of registers: another -cpu, a feature, or a newer release at the source",
