@@ -120,10 +120,10 @@ def test_a_recorded_destination_tells_how_it_was_started() -> None:
 
 def test_a_rule_about_a_whole_section_is_met_behind_its_values() -> None:
     """QEMU has refused the vendor id before post_load comes to the vectors."""
-    own = lzma.decompress((FIXTURES / "rules" / "truth" / "xhci-7.2.stream.xz").read_bytes())
+    whole = lzma.decompress((FIXTURES / "rules" / "truth" / "xhci-7.2.stream.xz").read_bytes())
     vendor = b"\x33\x10\x94\x01"
-    assert own.count(vendor) == 1
-    findings = explain(own.replace(vendor, b"\x34\x10\x94\x01"), load(own)).findings
+    assert whole.count(vendor) == 1
+    findings = explain(whole.replace(vendor, b"\x34\x10\x94\x01"), load(whole)).findings
     assert [finding.rule for finding in findings] == ["pci-config", "xhci-vectors"]
 
 

@@ -373,8 +373,8 @@ _KNOWN = (
     ),
     _line(
         r"Guest enabled re-enlightenment notifications, 'tsc-frequency=' has to be specified",
-        "the guest asked for Hyper-V's notification of a migration, for which the frequency of the time-stamp counter has "
-        "to be known",
+        "the guest asked for Hyper-V's notification of a migration, for which the frequency of the time-stamp counter "
+        "has to be known",
         "give the destination the source's -cpu ...,tsc-frequency=",
     ),
     _line(
