@@ -144,7 +144,7 @@ def _module(what: str, *tables: str) -> str:
 
 
 def _written(table: Mapping[str, Any]) -> str:
-    return "\n".join(("{", *(f"    {_quoted(key)}: {_quoted(table[key])}," for key in sorted(table)), "}"))
+    return "\n".join(("{", *(f" {_quoted(key)}: {_quoted(table[key])}," for key in sorted(table)), "}"))
 
 
 def _quoted(value: Any) -> str:

@@ -25,6 +25,9 @@ PIECE = 1 << 20
 READER_LIMIT = 5.0
 """Seconds for which the reader of a FIFO is waited for."""
 
+HOLE = memoryview(bytes(PIECE))
+"""A piece of zeros, where what is read has a hole; one is left where it is written."""
+
 _HOLE = 1 << 16
 _ZEROS = bytes(_HOLE)
 
@@ -56,6 +59,9 @@ def _put(file: io.BufferedRandom | io.BufferedWriter, chunk: ReadableBuffer) -> 
     view = memoryview(chunk).cast("B")
     begin = 0
     if isinstance(file, io.BufferedRandom):
+        if chunk is HOLE:
+            file.seek(PIECE, os.SEEK_CUR)
+            return
         for at in range(0, len(view) - _HOLE + 1, _HOLE):
             if not view[at] and bytes(view[at : at + _HOLE]) == _ZEROS:
                 file.write(view[begin:at])

@@ -107,15 +107,21 @@ def test_a_large_value_is_held_once(tmp_path: Path, kind: str, words: list[str])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much memory was held at most")
-def test_a_sparse_tail_is_written_piece_by_piece(tmp_path: Path) -> None:
-    path, written = tmp_path / "tail.mig", tmp_path / "set.mig"
+@pytest.mark.parametrize("words", ["set dev.b=7", pytest.param("unpack", marks=pytest.mark.slow)])
+def test_a_hole_behind_the_end_is_one_where_it_is_written(words: str, tmp_path: Path) -> None:
+    """Of a terabyte, which nobody reads through."""
+    verb, *more = words.split()
+    path, written = tmp_path / "tail.mig", tmp_path / "out.mig"
     path.write_bytes(one_device(b"ab", [field("a"), field("b")]))
     with open(path, "r+b") as file:
-        file.truncate(300 * MIB)
-    code, held, said = peak("set", str(path), "dev.b=7", "-o", str(written))
+        file.truncate(1 << 40)
+    code, held, said = peak(verb, str(path), *more, "-o", str(written))
     assert code == 0, said
     assert held < ITSELF + 64 * MIB, held
-    assert written.stat().st_size == 300 * MIB and written.stat().st_blocks * 512 < MIB
+    assert written.stat().st_size == 1 << 40 and written.stat().st_blocks * 512 < 3 * MIB
+    code, held, said = peak("diff", str(path), str(written))
+    assert (code, said) == (int(verb == "set"), "")
+    assert held < ITSELF + 64 * MIB, held
 
 
 def entries_of(count: int, entry: dict[str, Any]) -> bytes:

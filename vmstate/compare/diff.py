@@ -104,7 +104,7 @@ def diff(
         raise VMStateError("standard input is one stream, not two")
     with ExitStack() as stack:
         first, second = (side if isinstance(side, Stream) else stack.enter_context(open_input(side)) for side in (a, b))
-        if isinstance(first, Input) and isinstance(second, Input) and _same_bytes(first.data, second.data):
+        if isinstance(first, Input) and isinstance(second, Input) and _same_bytes(first, second):
             # That both are no stream at all must still be said.
             _loaded(first, stack, library)
             return Difference(first.name, second.name, [], [], True)
@@ -120,11 +120,11 @@ def diff(
     return Difference(str(old.name), str(new.name), _folded(counted), _folded(ignored), False)
 
 
-def _same_bytes(before: memoryview, after: memoryview) -> bool:
-    step = 1 << 20
-    return len(before) == len(after) and all(
-        bytes(before[start : start + step]) == bytes(after[start : start + step])
-        for start in range(0, len(before), step)
+def _same_bytes(before: Input, after: Input) -> bool:
+    size = len(before.data)
+    return size == len(after.data) and all(
+        old is new or bytes(old) == bytes(new)  # holes are the same
+        for old, new in zip(before.pieces(0, size), after.pieces(0, size), strict=True)
     )
 
 

@@ -122,6 +122,13 @@ class Guard:
         mapping = self._mapping()
         return self._length if mapping is None or mapping.closed else mapping.size()
 
+    def data_from(self, at: int) -> int:
+        """Where the file has no hole, from `at` on; its end where it has nothing more."""
+        try:
+            return os.lseek(self.descriptor, at, os.SEEK_DATA)
+        except OSError:
+            return self._length
+
     @property
     def is_open(self) -> bool:
         """Whether there is still a map."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from vmstate.saved.containers import Container
     from vmstate.saved.mapped import Guard
-from vmstate.files import PIECE, reported
+from vmstate.files import HOLE, PIECE, reported
 from vmstate.stream.events import MAGIC
 
 IN_MEMORY = 64 << 20
@@ -159,6 +159,18 @@ class Input:
         if first < last:
             with suppress(OSError):
                 self._mapping.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+    def pieces(self, start: int, end: int) -> Iterator[memoryview]:
+        """data[start:end], each piece let go of when the next is asked for; `HOLE` where the file has a hole."""
+        data = start
+        for at in range(start, end, PIECE):
+            if self.guard is not None and at >= data:
+                data = self.guard.data_from(self.base + at) - self.base
+            if at + PIECE <= min(data, end):
+                yield HOLE
+                continue
+            yield self.data[at : min(at + PIECE, end)]
+            self.release(at, at + PIECE)
 
     def close(self) -> None:
         """Give up the data. A view taken from it stays valid and keeps the mapping until it goes."""

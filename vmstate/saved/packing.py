@@ -185,11 +185,6 @@ def _all_of(pieces: Pieces, name: str) -> Input:
     return held((bytes(piece) for piece in pieces), name)
 
 
-def _slices(data: memoryview, start: int, end: int) -> Iterator[memoryview]:
-    for at in range(start, min(end, len(data)), PIECE):
-        yield data[at : min(at + PIECE, end)]
-
-
 # mapped-ram.
 
 
@@ -203,16 +198,7 @@ def at_origin(opened: Input, old: int, new: int) -> Iterator[bytes | memoryview]
         next(StreamReader.over(data[:_HEADER]).events(), None)
     except StreamError as error:
         raise error.within(file=opened.name) from None
-    return _passed(opened) if old == new else relaid(_events(data, old), new)
-
-
-def _passed(opened: Input) -> Iterator[memoryview]:
-    """All bytes, each piece let go of when the next is asked for."""
-    at = 0
-    for piece in _slices(opened.data, 0, len(opened.data)):
-        yield piece
-        opened.release(at, at + len(piece))
-        at += len(piece)
+    return opened.pieces(0, len(data)) if old == new else relaid(_events(data, old), new)
 
 
 def _events(data: memoryview, origin: int) -> Iterator[tuple[Event | None, memoryview]]:

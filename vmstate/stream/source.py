@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 
@@ -21,6 +22,9 @@ class StreamSource(Protocol):
 
         Raises `StreamError` where the data has changed meanwhile.
         """
+
+    def pieces(self, start: int, end: int) -> Iterator[memoryview]:
+        """data[start:end] piece by piece, each given up when the next is asked for."""
 
     def close(self) -> None:
         """Give up the data."""

@@ -454,11 +454,11 @@ class Stream:
     def chunks_of(self, part: Part) -> Iterator[bytes | memoryview]:
         """The bytes of one part."""
         if isinstance(part, Trailing):
-            raw = memoryview(part.raw)
-            for start in range(0, len(raw), _COPY):
-                yield raw[start : start + _COPY]
-                if self._source is not None:
-                    self._source.release(part.offset + start, part.offset + start + _COPY)
+            end = part.offset + len(part.raw)
+            if self._source is None or end != len(self._source.data):
+                yield part.raw
+            else:
+                yield from self._source.pieces(part.offset, end)
             return
         if not isinstance(part, Section):
             yield part.to_bytes()
