@@ -1,6 +1,6 @@
 """The VGA core, as the ISA and PCI adapters carry it.
 
-Facts from QEMU's hw/display/vga.c.
+Facts from QEMU's hw/display/vga.c and vga-isa.c.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from vmstate.declare import (
     description,
     device,
     int32,
+    struct,
     subsection,
     uint8,
     uint8_equal,
@@ -95,3 +96,11 @@ class VGACommon(VMState):
     vbe_line_offset: int = uint32()
     vbe_bank_mask: int = uint32()
     endian: VGAEndian | None = subsection(VGAEndian)
+
+
+@device("vga-isa", models="vmstate.devices.display.models:VGA_ISA")
+@description("vga-isa", version_id=1, minimum_version_id=0)
+class VGAISA(VMState):
+    """The VGA on the ISA bus, of releases after 10.2."""
+
+    state: VGACommon = struct(VGACommon)

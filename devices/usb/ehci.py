@@ -1,11 +1,11 @@
 """The EHCI (USB 2.0) controller.
 
-Facts from QEMU's hw/usb/hcd-ehci.c.
+Facts from QEMU's hw/usb/hcd-ehci.c and hcd-ehci-sysbus.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, part, timer, uint32, uint64
+from vmstate.declare import VMState, description, device, part, struct, timer, uint32, uint64
 
 
 @part(noise={"counter": ("frindex", "usbsts_frindex"), "timer": ("last_run_ns",)})
@@ -36,3 +36,11 @@ class EHCI(VMState):
     pstate: int = uint32()
     a_fetch_addr: int = uint32()
     p_fetch_addr: int = uint32()
+
+
+@device("ehci-sysbus")
+@description("ehci-sysbus", version_id=2, minimum_version_id=1)
+class EHCISysBus(VMState):
+    """The controller of boards without PCI."""
+
+    ehci: EHCI = struct(EHCI, version=2)
