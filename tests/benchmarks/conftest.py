@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-OF_A_CHECKOUT = ["test_explain_accuracy.py", "test_cmdline_accuracy.py", "test_golden.py"]
+OF_A_CHECKOUT = [
+    *("test_cmdline_accuracy.py", "test_compat_accuracy.py", "test_explain_accuracy.py", "test_golden.py"),
+    *("test_repair_accuracy.py", "test_source_accuracy.py"),
+]
 
 collect_ignore = [] if find_spec("vmstate.lab.machines") else OF_A_CHECKOUT
 
