@@ -11,6 +11,7 @@ from vmstate.declare import (
     description,
     device,
     equal,
+    otherwise,
     part,
     subsection,
     this,
@@ -81,5 +82,15 @@ class HPET(VMState):
     offset: Offset | None = subsection(Offset)
 
 
-HPET_9_2 = variant(HPET, num_timers_save=uint8(name="num_timers", rules=(SAME_TIMERS,)))
-"""The name of a field up to 9.2."""
+HPET_9_2 = variant(
+    HPET,
+    None,
+    None,
+    1,
+    num_timers_save=uint8(name="num_timers", version=2, rules=(SAME_TIMERS,)),
+    valid_num_timers_must_match=validate(
+        (this.num_timers_save >= 3) & (this.num_timers_save <= 32), name="num_timers in range", version=2
+    ),
+    timer_=varray(HPETTimer, count=otherwise(this.num_timers_save, 3), name="timer"),
+)
+"""Up to 9.2, which took version 1, without the number: three. In 10.0 the number that did not come never matches."""

@@ -311,6 +311,25 @@ def test_the_timers_of_hpet_are_those_of_the_destination_since_10_0(
         assert rules == (["hpet-timers"] if is_refused else [])
 
 
+@pytest.mark.parametrize(
+    ("name", "release", "is_taken"),
+    [
+        ("recorded/qemu-5.2-q35-virtio-net-changed", Release(5, 2), True),
+        ("qemu-7.2-q35-default-devices", Release(7, 2), True),
+        ("recorded/qemu-10.0-q35-virtio-net-changed", Release(10, 0), False),
+        ("qemu-11.1-q35-virtio-net-mq4", Release(11, 1), False),
+    ],
+)
+def test_an_hpet_of_version_1_has_three_timers_up_to_9_2(name: str, release: Release, is_taken: bool) -> None:
+    """Its number stands in version 2 alone. So do real QEMUs of the four releases answer."""
+    machine = read_subject(STREAM.parent / f"{name}.mig.xz")
+    count, version = (place_of(machine, "hpet", path) for path in ("num_timers_save", "version_id"))
+    old = [(version.offset, version.end, (1).to_bytes(4, "big")), (count.offset, count.end, b"")]
+    destination = KnownDestination(vmstate.load(machine.data), {"qemu_release": release})
+    assert destination.check(machine.data) == []
+    assert (destination.check(apply(machine.data, old)) == []) == is_taken
+
+
 def test_a_block_of_ram_may_be_listed_twice_where_the_sum_is_right(
     machine: Subject, destination: Callable[[Release], KnownDestination]
 ) -> None:

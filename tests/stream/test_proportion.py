@@ -74,8 +74,8 @@ SPARSE: dict[str, tuple[int, dict[str, Any] | None]] = {
 @pytest.mark.parametrize("kind", SPARSE)
 @pytest.mark.parametrize("verb", ["info", pytest.param("show", marks=pytest.mark.slow)])
 def test_a_sparse_section(tmp_path: Path, kind: str, verb: str) -> None:
-    code, held, said = peak(verb, sparse(tmp_path / "sparse.mig", *SPARSE[kind]))
-    assert (code, said.count("\n")) in ((0, 0), (2, 1)), said
+    code, held, printed = peak(verb, sparse(tmp_path / "sparse.mig", *SPARSE[kind]))
+    assert (code, printed.count("\n")) in ((0, 0), (2, 1)), printed
     assert held < ITSELF + 64 * MIB, held
 
 
@@ -101,8 +101,8 @@ def test_a_large_value_is_held_once(tmp_path: Path, kind: str, words: list[str])
     """Once, and in the pages of the file, which the system takes back where it needs them."""
     file = sparse(tmp_path / "large.mig", 120 * MIB, device([LARGE_VALUES[kind]]))
     verb, *more = words
-    code, held, said = peak(verb, file, *more)
-    assert code in (0, 1), said
+    code, held, printed = peak(verb, file, *more)
+    assert code in (0, 1), printed
     assert held < ITSELF + 270 * MIB, held
 
 
@@ -115,12 +115,12 @@ def test_a_hole_behind_the_end_is_one_where_it_is_written(words: str, tmp_path: 
     path.write_bytes(one_device(b"ab", [field("a"), field("b")]))
     with open(path, "r+b") as file:
         file.truncate(1 << 40)
-    code, held, said = peak(verb, str(path), *more, "-o", str(written))
-    assert code == 0, said
+    code, held, printed = peak(verb, str(path), *more, "-o", str(written))
+    assert code == 0, printed
     assert held < ITSELF + 64 * MIB, held
     assert written.stat().st_size == 1 << 40 and written.stat().st_blocks * 512 < 3 * MIB
-    code, held, said = peak("diff", str(path), str(written))
-    assert (code, said) == (int(verb == "set"), "")
+    code, held, printed = peak("diff", str(path), str(written))
+    assert (code, printed) == (int(verb == "set"), "")
     assert held < ITSELF + 64 * MIB, held
 
 
@@ -145,8 +145,8 @@ def test_a_large_vmdesc(tmp_path: Path, kind: str, verb: str) -> None:
     data = stream(section("dev", b"a"), text=VMDESCS[kind]())
     path = tmp_path / "large.mig"
     path.write_bytes(data)
-    code, held, said = peak(verb, str(path))
-    assert code in (0, 1, 2) and said.count("\n") <= 1, said
+    code, held, printed = peak(verb, str(path))
+    assert code in (0, 1, 2) and printed.count("\n") <= 1, printed
     # The file, the text, and what one entry is made into.
     assert held < ITSELF + 4 * len(data) + 112 * MIB
 

@@ -9,7 +9,13 @@ from vmstate.vmsd.description import VMStateDescription
 
 
 def contradicts(described: VMStateDescription, vmsd: VMStateDescription) -> bool:
-    """Whether a vmdesc says that a struct inside has another version than a description of the library has it in."""
+    """Whether a vmdesc names a field that a description of the library has not, or a struct inside in another version.
+
+    An element that a vmdesc lists by itself has its index behind the name.
+    """
+    names = {field.name for field in vmsd.fields}
+    if any(field.name not in names and field.name.rpartition("[")[0] not in names for field in described.fields):
+        return True
     known = dict(_versions_inside(vmsd))
     return any(known.get(name, version) != version for name, version in _versions_inside(described))
 

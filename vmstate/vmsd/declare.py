@@ -700,9 +700,14 @@ def _checked(idstrs: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def variant(
-    declared: Declaration[T], name: str | None = None, version_id: int | None = None, /, **fields: Any
+    declared: Declaration[T],
+    name: str | None = None,
+    version_id: int | None = None,
+    minimum: int | None = None,
+    /,
+    **fields: Any,
 ) -> VMStateDescription[T]:
-    """The layout of an earlier release, or of a sibling: another name, another version_id, or other fields.
+    """The layout of an earlier release, or of a sibling: another name, version_id or minimum, or other fields.
 
     A field is given as a word, a subsection as its description, either as None where it is not on the wire there. The
     class of the state is the same, so it must have every field of either: one that only the variant has is a `host`
@@ -721,8 +726,9 @@ def variant(
     if name is not None and name != vmsd.name:
         # From which release on QEMU knows a subsection is told of its name.
         options.update(name=name, rules=tuple(rule for rule in vmsd.rules if rule.id != KNOWN_SINCE))
-    if version_id is not None:
-        options.update(version_id=version_id, minimum_version_id=min(version_id, vmsd.minimum_version_id))
+    version_id = vmsd.version_id if version_id is None else version_id
+    minimum = vmsd.minimum_version_id if minimum is None else minimum
+    options.update(version_id=version_id, minimum_version_id=min(version_id, minimum))
     if sys._getframe(1).f_globals.get("__name__", "").startswith("vmstate."):
         # As the classes of the library are.
         return VMStateDescription.deferred(members, **options)
