@@ -83,7 +83,7 @@ def told_of(case: dict[str, Any], stream: Stream) -> dict[str, Any]:
     if features is not None:
         told["virtio_host_features"] = int(features[1], 16)
     section = section_of(case, stream)
-    for _, _, facts in Likeness(section, section.payload(), None).readings:
+    for _, _, facts in Likeness(section, section.payload()).readings:
         told |= {name: facts[name] for name in ("pci_config", "pci_config_compared") if name in facts}
     for change in case["changes"]:
         told |= change.get("facts", {})

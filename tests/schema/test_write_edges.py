@@ -10,7 +10,8 @@ from handmade import scalar, stream_with, structure, vmdesc_text
 from recorded import pairs_of
 
 from vmstate import load
-from vmstate.errors import SchemaError
+from vmstate.errors import EncodeError, SchemaError
+from vmstate.rules.edit import put
 from vmstate.schema import DIALECTS
 from vmstate.schema.dump import read_dump
 from vmstate.schema.values import from_plain
@@ -18,6 +19,7 @@ from vmstate.schema.write import describe
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.path import resolve
 
 
 def buffer(name: str, size: int) -> str:
@@ -106,3 +108,47 @@ def test_a_dump_that_nests_without_end_is_refused() -> None:
     device = {"Name": "x", "version_id": 1, "minimum_version_id": 1, "Description": entry}
     with pytest.raises(SchemaError, match="nests too deeply"):
         read_dump(json.dumps({"vmschkmachine": {"Name": "none"}, "x": device}).encode())
+
+
+QUEUE = VMStateDescription(
+    "queue", [Field("enabled", t.BOOL), Field("num", t.UINT16), Field("avail", t.UINT32, count=2)]
+)
+CARD = VMStateDescription(
+    "card",
+    [
+        Field(
+            "opaque", t.Info("virtio", VMStateDescription("virtio", [Field("vqs", t.Struct("struct", QUEUE), count=3)]))
+        ),
+        Field("list", t.QList("qtailq", QUEUE, 0)),
+    ],
+)
+
+
+@pytest.mark.parametrize("dialect", ["7.2", "11.1"])
+def test_a_number_for_a_bool_in_what_the_vmdesc_does_not_open_has_its_size(dialect: str) -> None:
+    """What can be written can be described, though only the careful plan takes it."""
+    state = CARD.decode(bytes(34))
+    expected = describe(CARD, state, DIALECTS[dialect])
+    state["opaque"]["vqs"][1]["enabled"] = 0
+    assert CARD.encode(state) == bytes(34)
+    assert describe(CARD, state, DIALECTS[dialect]) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("opaque.vqs[1].enabled", "on"),
+        ("opaque.vqs[1].num", b"x"),
+        ("opaque.vqs[1].avail", 7),
+        ("opaque.vqs[1]", {"num": 1}),
+        ("opaque.vqs", None),
+        ("opaque", "virtio"),
+        ("list", 5),
+    ],
+)
+def test_a_state_that_cannot_be_written_cannot_be_described_and_says_where(path: str, value: Any) -> None:
+    state = CARD.decode(bytes(34))
+    put(state, resolve(state, path)[0], value)
+    with pytest.raises(EncodeError) as caught:
+        describe(CARD, state, DIALECTS["11.1"])
+    assert caught.value.path == path, caught.value

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 # It makes plans when they are asked for: the first section need not wait for its import.
 import vmstate.codec.compile  # noqa: F401
-from vmstate.codec.plan import CAREFUL, FAST, Codecs
+from vmstate.codec.plan import CAREFUL, FAST, STUMBLES, Codecs
 from vmstate.codec.runtime import EMPTY_LIMIT, Allowance, Context
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.expr import Fact, UnknownFact
 from vmstate.vmsd.state import ensure_meta, meta_of
-
-# What a wrong byte can raise inside the fast plan; the careful plan then says what it was.
-_STUMBLES = (
-    struct.error,
-    IndexError,
-    OverflowError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    VMStateError,
-)
 
 FACT_LIMIT = 256
 """The most combinations of candidates that are tried."""
@@ -174,7 +161,7 @@ class Codec:
         check_version_to_write(ctx, self.vmsd, version)
         try:
             write_struct(FAST.plan(self.vmsd, version), ctx, None, state, into)
-        except _STUMBLES:
+        except STUMBLES:
             ctx = Context(b"", facts=known)
             ctx.force = force
             ctx.path = []
@@ -245,7 +232,7 @@ def _settle(
         tried += 1
         try:
             outcome = run(known, guessed)
-        except _STUMBLES:
+        except STUMBLES:
             outcome = None
         # Behind the handler: what a run that stumbled had read is let go before it is run again.
         if outcome is None:

@@ -7,10 +7,12 @@ back. A description keeps its plans.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from vmstate.codec.runtime import Context, Frame
+from vmstate.errors import VMStateError
 from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 
@@ -85,3 +87,15 @@ class Codecs:
 
 FAST = Codecs(careful=False)
 CAREFUL = Codecs(careful=True)
+
+# What a wrong byte or value can raise inside the fast plan; the careful plan then says what it was.
+STUMBLES = (
+    struct.error,
+    IndexError,
+    OverflowError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    VMStateError,
+)

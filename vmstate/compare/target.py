@@ -23,10 +23,9 @@ from vmstate.compare.compat_properties import CompatProperties
 from vmstate.compare.schemas import MACHINE, Schema, dump_schema, is_program, open_schema
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
-from vmstate.query.origin import earliest_release
 from vmstate.rules.command_line import facts_of_command
 from vmstate.rules.pci_config import Region
-from vmstate.rules.stream import Loader, earliest_release_of_framing
+from vmstate.rules.stream import ANY_RELEASE, Loader, possible_releases
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.schema.plain import parse_plain, refuse_many_values
@@ -157,8 +156,8 @@ def of_stream(stream: Stream, **known: Any) -> Target:
     Where its vmdesc does not tell releases from 8.0 on apart, the release is not known: the earliest would be the wrong
     one for what QEMU prints.
     """
-    releases = (earliest_release(stream), earliest_release_of_framing(stream))
-    release = max((release for release in releases if release is not None), default=None)
+    earliest, _ = possible_releases(stream)
+    release = None if earliest == ANY_RELEASE[0] else earliest
     if stream.vmdesc is not None and stream.vmdesc.dialect is NOT_SAID:
         release = None
     return Target(str(stream.name), **{"stream": stream, "release": release, **known})

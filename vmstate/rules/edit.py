@@ -26,12 +26,12 @@ from typing import Any, Literal, get_type_hints
 
 from vmstate.codec.records import Records
 from vmstate.errors import EncodeError, PathError, VMStateError
-from vmstate.query.origin import earliest_release
 from vmstate.query.pci import is_config
 from vmstate.rules.check import finding_of
 from vmstate.rules.evaluate import ENCODE, broken
 from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
+from vmstate.rules.stream import ANY_RELEASE, possible_releases
 from vmstate.schema.values import to_plain
 from vmstate.schema.vmdesc import read_vmdesc
 from vmstate.schema.write import json_text
@@ -371,16 +371,20 @@ class Likeness:
     """A destination that is like the source: what it has of a section is what the stream had before any change."""
 
     def __init__(
-        self, section: Section, payload: bytes, release: Release | None, facts: Mapping[str, Any] | None = None
+        self,
+        section: Section,
+        payload: bytes,
+        releases: tuple[Release, Release] = ANY_RELEASE,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.section = section
-        self.release = release
+        self.releases = releases
         self.unread: VMStateError | None = None
         self.readings = [(vmsd, own, {**known, **(facts or {})}) for vmsd, own, known in _readings(section, payload)]
         self.broken_before = {
             (result.rule.id, result.path)
             for vmsd, own, known in self.readings
-            for result in broken(vmsd, own, version=section.version_id, facts=known)
+            for result in self._broken(vmsd, own, own, known)
             if result.is_judged
         }
 
@@ -400,18 +404,32 @@ class Likeness:
                 except VMStateError as error:
                     self.unread = error
                     continue
-            for result in broken(vmsd, state, version=section.version_id, own=own, facts=facts):
-                if self.is_broken(result):
+            for result in self._broken(vmsd, state, own, facts):
+                if result.is_judged:
                     if (result.rule.id, result.path) not in self.broken_before:
-                        yield result._replace(missing=())
-                elif not result.is_judged and any(_reads(result, path) for path in _changed_paths(own, state)):
+                        yield result
+                elif any(_reads(result, path) for path in _changed_paths(own, state)):
                     yield result
 
-    def is_broken(self, result: Broken) -> bool:
-        """Whether a rule is broken for good; of the source's release only the earliest is known that it can be."""
-        since = result.rule.since
-        is_had = self.release is not None and since is not None and since <= self.release
-        return not result.rule.mended and (result.is_judged or (is_had and result.missing == (RELEASE.name,)))
+    def _broken(self, vmsd: VMStateDescription, state: Any, beside: Any, facts: Mapping[str, Any]) -> Iterator[Broken]:
+        """The rules that are broken, or not judged: where the release is wanted, by all that can have written it."""
+        version = self.section.version_id
+
+        def judged(facts: Mapping[str, Any]) -> list[Broken]:
+            results = broken(vmsd, state, version=version, own=beside, facts=facts)
+            return [result for result in results if not (result.is_judged and result.rule.mended)]
+
+        results = judged(facts)
+        if any(result.missing == (RELEASE.name,) for result in results):
+            in_all = [
+                {(result.rule.id, result.path): result for result in judged({**facts, RELEASE.name: release})}
+                for release in self.releases
+            ]
+            for number, result in enumerate(results):
+                answers = [answer.get((result.rule.id, result.path)) for answer in in_all]
+                if answers[0] is not None and all(answer is not None and answer.is_judged for answer in answers):
+                    results[number] = answers[0]
+        yield from results
 
 
 def _readings(section: Section, payload: bytes) -> Iterator[tuple[VMStateDescription, Any, dict[str, Any]]]:
@@ -448,7 +466,7 @@ def _change(
 ) -> list[Edit]:
     before: dict[int, _Before] = {}
     vmdesc = stream.vmdesc
-    release, memory = earliest_release(stream), memory_facts(stream)
+    releases, memory = possible_releases(stream), memory_facts(stream)
     changes: list[Edit] = []
     configuration = _configuration_bytes(stream)
     patches: dict[int, list[tuple[Steps, Any]]] = {}
@@ -462,7 +480,7 @@ def _change(
                 before[id(holder)] = _Before(
                     holder,
                     payload,
-                    Likeness(holder, (given or {}).get(id(holder), payload), release, memory),
+                    Likeness(holder, (given or {}).get(id(holder), payload), releases, memory),
                     holder.describe(vmdesc.dialect) if vmdesc is not None else None,
                     holder.vmsd,
                     holder.described_by,

@@ -15,7 +15,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Generic, TypeVar
 
+from vmstate.query.origin import earliest_release
 from vmstate.rules import messages
+from vmstate.schema.vmdesc import DIALECTS
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import Command, CommandType
 from vmstate.stream.ram_records import RamHook, RamMultifdFlush, RamPages
@@ -516,6 +518,27 @@ def earliest_release_of_framing(stream: Stream) -> Release | None:
     names = () if configuration is None else configuration.capability_names
     known += [CAPABILITIES[name].since for name in names if name in CAPABILITIES]
     return max((since for since in known if since is not None), default=None)
+
+
+ANY_RELEASE = (Release(0, 0), Release(999, 0))
+"""From before the first release to behind the last."""
+
+
+def possible_releases(stream: Stream) -> tuple[Release, Release]:
+    """The earliest and the latest release that can have written a stream; an end of `ANY_RELEASE` where nothing tells.
+
+    The dialect of its vmdesc was that of the releases before the next dialect.
+    """
+    known = (earliest_release(stream), earliest_release_of_framing(stream))
+    earliest = max((release for release in known if release is not None), default=ANY_RELEASE[0])
+    dialect = None if stream.vmdesc is None else stream.vmdesc.dialect
+    dialects = list(DIALECTS.values())
+    if dialect is None or dialect not in dialects[:-1]:
+        return earliest, ANY_RELEASE[1]
+    major, minor = Release.read(dialects[dialects.index(dialect) + 1].name)
+    # A major release has three minor ones, from 0 on.
+    latest = Release(major, minor - 1) if minor else Release(major - 1, 2)
+    return earliest, max(earliest, latest)
 
 
 def refused_framing(

@@ -14,10 +14,9 @@ from typing import Any
 
 from vmstate.codec.elements import element
 from vmstate.codec.pieces import Pieces
-from vmstate.codec.plan import CAREFUL, FAST
+from vmstate.codec.plan import CAREFUL, FAST, STUMBLES
 from vmstate.codec.runtime import Context, Frame
 from vmstate.codec.structs import version_to_write
-from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import Dialect
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, Pointers, VMStateDescription
@@ -55,13 +54,19 @@ def describe_old_style(name: str, instance_id: int, size: int) -> Pairs:
 def describe(
     vmsd: VMStateDescription, state: Any, dialect: Dialect, version_id: int | None = None
 ) -> tuple[Pairs, int]:
-    """What QEMU says of a state, and the bytes it takes."""
+    """What QEMU says of a state, and the bytes it takes. Raises `EncodeError` for one that cannot be written."""
     meta = meta_of(state)
     ctx = Context(b"", facts=meta.facts if meta is not None else None)
     ctx.path = []
     # What QEMU would refuse has a size all the same.
     ctx.force = True
-    return _Writer(ctx, dialect).struct(vmsd, version_to_write(vmsd, meta, version_id), state, None)
+    version = version_to_write(vmsd, meta, version_id)
+    try:
+        return _Writer(ctx, dialect).struct(vmsd, version, state, None)
+    except STUMBLES:
+        # Which value it is that does not fit, the codec says.
+        vmsd.encode(state, version_id=version, force=True)
+        raise
 
 
 class _Writer:
@@ -254,15 +259,15 @@ class _Writer:
     def size(self, kind: t.WireType, value: Any, frame: Frame) -> int:
         out = Pieces() if isinstance(value, bytes) else bytearray()
         path = self.ctx.path
-        with suppress(VMStateError):
-            # Without a path arrays are written as a whole.
-            self.ctx.path = None
+        # Without a path arrays are written as a whole.
+        self.ctx.path = None
+        with suppress(*STUMBLES):
             element(kind, FAST).write(self.ctx, frame, value, out)
             self.ctx.path = path
             return len(out)
         self.ctx.path = path
         out[:] = b""
-        element(kind, FAST).write(self.ctx, frame, value, out)
+        element(kind, CAREFUL).write(self.ctx, frame, value, out)
         return len(out)
 
 
