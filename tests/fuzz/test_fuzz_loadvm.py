@@ -19,7 +19,7 @@ from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.loadvm import LoadvmTarget, LongLived, without_vmdesc
 from vmstate.fuzz.targets.qemu import QemuTarget, Seed, default_command, read_seed, record
-from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, LEFT, MEMORY, MISPREDICTED, REFUSED
+from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, LEFT, MEMORY, MISPREDICTED, REFUSED, Verdict
 from vmstate.qemu.process import Keeper
 
 HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
@@ -43,7 +43,7 @@ def change(card: Subject, path: str, value: int) -> Mutation:
         place for place in card.places if place.path == path and place.section and place.section.endswith("virtio-net")
     )
     edit = (place.offset, place.end, value.to_bytes(place.size, "big"))
-    return Mutation("value.bound", place.section, path, (edit,), "")
+    return Mutation("value.bound", place.section, path, (edit,), "", place.label)
 
 
 def run(target: LoadvmTarget, card: Subject, *mutations: Mutation):
@@ -119,6 +119,43 @@ def test_a_qemu_that_hangs_is_replaced_and_a_fresh_one_asked(
     assert stopped.wait_for_end(1) is not None
     # Nothing that was loaded did it.
     assert target.settle() == []
+
+
+def test_a_stream_that_wants_an_answer_goes_to_a_fresh_qemu(target: LoadvmTarget, card: Subject, seed: Seed) -> None:
+    """It would be written into the snapshot's file, and end the one that reads by loadvm."""
+    run(target, card, change(card, "virtio.queue_sel", 1))
+    before = machine_of(target, seed)._machine.pid
+    end = next(iter(card.of_kind("end"))).offset
+    command = Mutation("command.added", None, "end", ((end, end, b"\x08\0\1\0\0"),), "")
+    verdict = run(target, card, command)
+    assert verdict.by_loadvm is None and verdict.kind in (ACCEPTED, REFUSED)
+    assert machine_of(target, seed)._machine.pid == before
+
+
+def test_a_hang_that_a_fresh_one_says_more_of_is_asked_about_once(
+    target: LoadvmTarget, card: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def hangs(machine: LongLived, data: bytes) -> Verdict:
+        machine.close()
+        return Verdict(HUNG, "no answer in 0.4 s", "load")
+
+    def aborts(target: QemuTarget, seed: Seed, data: bytes) -> Verdict:
+        asked.append(data)
+        return Verdict(CRASHED, "SIGABRT", "load: SIGABRT")
+
+    run(target, card, change(card, "virtio.queue_sel", 1))
+    monkeypatch.setattr(LongLived, "load", hangs)
+    monkeypatch.setattr(QemuTarget, "load", aborts)
+    for value in (2, 3, 2):
+        verdict = run(target, card, change(card, "virtio.queue_sel", value))
+        assert (verdict.kind, verdict.place) == (CRASHED, "load: SIGABRT")
+        assert verdict.by_loadvm is not None and verdict.by_loadvm.startswith(HUNG)
+    assert len(asked) == 1
+    # Of another place nothing is known.
+    run(target, card, change(card, PCI_VERSION, 1))
+    assert len(asked) == 2
 
 
 def test_what_a_stream_leaves_behind_is_found_out(target: LoadvmTarget, card: Subject) -> None:

@@ -25,7 +25,7 @@ from vmstate.fleet.scan import row_of_machine
 from vmstate.qemu import live
 from vmstate.qemu.capture import _memory_beside
 from vmstate.qemu.live import live_state_at
-from vmstate.qemu.monitor import LONGEST, Monitor
+from vmstate.qemu.monitor import _FORMS, LONGEST, Monitor
 
 COLD = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-cold.mig.xz"
 LIMIT = 0.3
@@ -396,6 +396,61 @@ def test_a_message_takes_little_memory(hostile: Any) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 8 * LONGEST, (words, peak)
+
+
+@pytest.mark.parametrize("command", _FORMS)
+def test_an_answer_of_another_form_is_none(command: str, hostile: Any) -> None:
+    for value in (3, None, True, 1e400, [3], {"UUID": 3}, [{"name": 3, "capability": "x"}], {"fdset-id": "1"}):
+        has_form = isinstance(value, dict) and _FORMS[command] == {}
+        with Monitor(hostile(command, answers(value)).address.removeprefix("unix:"), limit=2) as monitor:
+            if has_form or (_FORMS[command] == [{}] and value == [{"name": 3, "capability": "x"}]):
+                assert monitor.ask(command) == value
+            else:
+                with pytest.raises(MachineError, match=f"{command}: an answer is not of the form that it must have"):
+                    monitor.ask(command)
+
+
+def test_half_a_character_and_an_event_of_another_form(hostile: Any) -> None:
+    whole = says(b'{"return": "\\ud83d\\ude00", "id": 2}\n')
+    with Monitor(hostile("x", whole).address.removeprefix("unix:"), limit=2) as monitor:
+        assert monitor.ask("x") == "\U0001f600"
+    half_one = says(b'{"return": "\\ud83d", "id": 2}\n')
+    event = says(b'{"event": "MIGRATION", "data": 3, "timestamp": {}}\n')
+    for deed, words in ((half_one, "no QMP monitor"), (event, "no event of QEMU")):
+        address = hostile("x", deed).address.removeprefix("unix:")
+        with Monitor(address, limit=2) as monitor, pytest.raises(MachineError, match=words):
+            monitor.ask("x")
+
+
+@pytest.mark.parametrize(
+    ("verb", "command"),
+    [
+        (["load"], "query-migrate"),
+        (["explain", "--against"], "query-migrate-capabilities"),
+        (["matrix", "--workers", "1"], "query-migrate-capabilities"),
+        (["capture"], "query-migrate-parameters"),
+    ],
+)
+@pytest.mark.parametrize("answer", ["3", "null", "[[]]", "1e999", '{"status": 3}', '"x"'])
+def test_a_qemu_that_was_started(
+    verb: list[str], command: str, answer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = ["--", fake_qemu(tmp_path), "-name", f"answers {command} {answer}"]
+    match verb[0]:
+        case "matrix":
+            options = tmp_path / "options"
+            options.write_text(f"-name 'answers {command} {answer}'\n")
+            machine = [str(COLD), "--to", f"{fake_qemu(tmp_path)}:q35+{options}"]
+        case "capture":
+            machine = ["-o", str(tmp_path / "out.mig"), *machine]
+        case _:
+            machine = [*verb[1:], *machine]
+            verb = [verb[0], str(COLD)]
+    code = main([*verb, "--limit", "1", *machine])
+    printed = capsys.readouterr()
+    assert code == 2 and "internal error" not in printed.err, printed
+    if verb[0] != "matrix":
+        assert printed.err.count("\n") == 1
 
 
 @pytest.mark.slow

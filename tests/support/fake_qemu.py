@@ -56,6 +56,9 @@ if console and deed:
 for line in monitor.makefile("rb"):
     request = json.loads(line)
     answer = {{"running": False, "status": "paused"}} if request["execute"] == "query-status" else {{}}
+    if deed.startswith(f"answers {{request['execute']}} "):
+        monitor.sendall(f'{{{{"return": {{deed.split(" ", 2)[2]}}, "id": {{request["id"]}}}}}}\\n'.encode())
+        continue
     say(**{{"return": answer, "id": request["id"]}})
     greeted.set()
     if request["execute"] == "migrate-incoming":
@@ -69,7 +72,7 @@ def fake_qemu(folder: Path) -> str:
 
     On its console `-name floods` prints without end, `dribbles` byte by byte, `ends` and is gone, `echoes` answers what
     is typed with a status of a hundred thousand digits. It ends by an assertion at a stream in which the first number
-    of the i8254 is above 65536.
+    of the i8254 is above 65536. With `-name 'answers COMMAND JSON'` it answers a command so.
     """
     path = folder / "qemu-system-x86_64"
     path.write_text(SCRIPT.format(python=sys.executable))

@@ -19,7 +19,7 @@ from vmstate.lab.refusal import RefusalPlace, explain_refusal, words_of
 from vmstate.qemu.machine import MONITOR, Machine, Qemu
 from vmstate.qemu.memory import backend_words, has_backend, with_paths
 from vmstate.qemu.migration import set_capabilities
-from vmstate.qemu.monitor import LIMIT
+from vmstate.qemu.monitor import LIMIT, MOST_WORDS, answers_understood
 from vmstate.qemu.process import Keeper
 from vmstate.qemu.provenance import provenance_path, read_provenance
 from vmstate.qemu.trust import program_of
@@ -142,6 +142,7 @@ class QemuDestination:
         self._sent = 0
         self._writer: threading.Thread | None = None
 
+    @answers_understood()
     def feed(self) -> Outcome:
         """Give QEMU the stream; what became of it. Raises `MachineError` where it neither takes nor refuses it."""
         self.machine.ask("migrate-incoming", {"uri": self.uri})
@@ -175,7 +176,7 @@ class QemuDestination:
             try:
                 answer = self.machine.monitor.ask("query-migrate")
                 if answer.get("status") == "failed":
-                    return None, answer.get("error-desc")
+                    return None, str(answer.get("error-desc") or "")[:MOST_WORDS]
                 if answer.get("status") == "completed":
                     status = self.machine.monitor.ask("query-status")["status"]
                     if status != "inmigrate":

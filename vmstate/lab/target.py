@@ -32,7 +32,7 @@ from vmstate.qemu.capture import IGNORE_SHARED
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.memory import has_backend, memory_size
 from vmstate.qemu.migration import NO_LIMIT, capabilities_of, save, set_capabilities
-from vmstate.qemu.monitor import LIMIT
+from vmstate.qemu.monitor import LIMIT, answers_understood
 from vmstate.qemu.provenance import read_provenance
 from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
@@ -140,6 +140,7 @@ class _Told(NamedTuple):
     unsaved: str | None = None
 
 
+@answers_understood()
 def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, features: bool, limit: float) -> _Told:
     """Start a destination paused, ask it, and save it into a file of the folder. Raises `MachineError`."""
     path = os.path.join(folder, "destination.mig")

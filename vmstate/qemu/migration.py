@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.files import replacing, reported, sync_folder, temporary_name
-from vmstate.qemu.monitor import MOST_WORDS, Monitor
+from vmstate.qemu.monitor import MOST_WORDS, Monitor, answers_understood
 from vmstate.vmsd.release import Release
 
 PIECE = 1 << 20
@@ -243,6 +243,7 @@ class _Copy:
         self.thread.join(5 if kind else self.limit)
 
 
+@answers_understood()
 def follow(machine: HasMonitor, limit: float, progress: Progress | None = None) -> dict[str, Any]:
     """Wait until an outgoing migration is complete. Raises `MachineError` with QEMU's reason where it fails."""
     end = time.monotonic() + limit

@@ -35,6 +35,27 @@ LONGEST = 1 << 24
 MOST_EVENTS = 1 << 16
 """Events that are kept until somebody asks for them; of more, or of more than `LONGEST` bytes in all, the last."""
 
+_FORMS: dict[str, Any] = {
+    "query-status": {},
+    "query-migrate": {},
+    "query-migrate-parameters": {},
+    "query-migrate-capabilities": [{"capability": str, "state": bool}],
+    "query-machines": [{"name": str}],
+    "query-commands": [{"name": str}],
+    "query-hotpluggable-cpus": [{"vcpus-count": int}],
+    "query-uuid": {"UUID": str},
+    "query-pci": [{}],
+    "query-block": [{}],
+    "query-jobs": [{}],
+    "query-memdev": [{}],
+    "x-query-virtio": [{"path": str, "name": str}],
+    "x-query-virtio-queue-status": {},
+    "device-list-properties": [{"name": str}],
+    "human-monitor-command": str,
+    "add-fd": {"fdset-id": int},
+}
+"""What an answer has, as far as all that ask rely on it; by QEMU's qapi/*.json."""
+
 Address = str | tuple[str, int] | socket.socket
 
 
@@ -159,12 +180,19 @@ class Monitor:
                 raise MachineError(f"{command}: {str(words)[:MOST_WORDS]}")
             elif message.get("id") == self._number:
                 # The answer to another number is one that came too late.
-                return message.get("return")
+                answer = message.get("return")
+                if not _has_form(answer, _FORMS.get(command, object)):
+                    raise MachineError(
+                        f"{command}: an answer is not of the form that it must have", found=repr(answer)[:80]
+                    )
+                return answer
             if time.monotonic() > end:
                 raise NoAnswerError(f"{command}: no answer in {limit:g} s, but other messages")
 
     def _keep(self, event: dict[str, Any]) -> None:
         """Keep an event, the message that was read last, and let old ones go where there are too many."""
+        if not isinstance(event.get("data", {}), dict):
+            raise MachineError("QMP: this is no event of QEMU", found=repr(event)[:80])
         if len(self._events) == self._events.maxlen:
             self._event_bytes -= self._events.popleft()[1]
         self._events.append((event, self._size))
@@ -229,8 +257,6 @@ class Monitor:
         pairs = list(wanted)
         while True:
             answer = self.ask(command)
-            if not isinstance(answer, dict):
-                raise MachineError(f"{command}: this is no answer of QEMU", found=repr(answer)[:80])
             if any(answer.get(key) == value for key, value in pairs):
                 return answer
             if time.monotonic() > end:
@@ -269,7 +295,11 @@ class Monitor:
         message = None
         with contextlib.suppress(ValueError, RecursionError, SchemaError):
             refuse_many_values(line, "a message")
-            message = json.loads(line)
+            parsed = json.loads(line)
+            if b"\\u" in line:
+                # Half a character is none, in no argument of a program and in no file.
+                json.dumps(parsed, ensure_ascii=False).encode()
+            message = parsed
         if not isinstance(message, dict) or not is_shallow(message):
             raise MachineError("this is no QMP monitor", found=repr(line[:60].decode(errors="replace").strip()))
         return message
@@ -303,6 +333,15 @@ class Monitor:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _has_form(answer: Any, form: Any) -> bool:
+    """Whether an answer is of a type, a list of what is of one form, or an object that has such members at least."""
+    if isinstance(form, list):
+        return isinstance(answer, list) and all(_has_form(element, form[0]) for element in answer)
+    if isinstance(form, dict):
+        return isinstance(answer, dict) and all(_has_form(answer.get(name), member) for name, member in form.items())
+    return isinstance(answer, form)
 
 
 @contextlib.contextmanager

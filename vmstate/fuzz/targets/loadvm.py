@@ -37,6 +37,7 @@ from vmstate.qemu.memory import restore_memory
 from vmstate.qemu.process import Keeper
 from vmstate.qemu.snapshot import SnapshotImage, load_by_command, load_by_job
 from vmstate.saved.opening import open_input
+from vmstate.stream.events import CommandType, Mark
 
 LIMIT_OF_LOAD = 0.4
 """Seconds of the processor that a load may take before a fresh QEMU is asked; one takes some milliseconds."""
@@ -46,6 +47,9 @@ SETTLED = 32
 
 MOST_MACHINES = 12
 """QEMUs that run at a time, one for each seed; the one that was not used for longest makes room."""
+
+_ANSWERED = bytes((Mark.COMMAND, 0, CommandType.OPEN_RETURN_PATH, 0, 0))
+"""A command that QEMU answers: into the snapshot's file, which ends it."""
 
 _NO_REASON = ("Error: Error ", "Expected vmdescription section")
 """Lines that do not say why: the number of an error, and what is said of a stream that has no vmdesc."""
@@ -65,11 +69,13 @@ class LongLived:
         self._machine: Machine | None = None
         with open_input(seed.path) as opened:
             self.good = bytes(opened.data)
+        # By chance, in the state of a device.
+        self._answered = self.good.count(_ANSWERED)
 
-    def has_room(self, data: bytes) -> bool:
-        """Whether a stream is not too large for the snapshot."""
+    def can_take(self, data: bytes) -> bool:
+        """Whether a stream is not too large for the snapshot, and wants no answer."""
         self._started()
-        return len(data) <= self._image.room
+        return len(data) <= self._image.room and data.count(_ANSWERED) <= self._answered
 
     @property
     def is_running(self) -> bool:
@@ -171,8 +177,8 @@ class LoadvmTarget(QemuTarget):
         self._since: dict[Path, list[tuple[Subject, bytes, list[Mutation]]]] = {}
         """What each QEMU loaded since it took the good stream last."""
         self._left: list[Left] = []
-        self._known: set[tuple[str, str]] = set()
-        """What a change of one place did to a QEMU: a verdict's key, or LEFT, and the place."""
+        self._known: dict[tuple[str, str], Verdict] = {}
+        """What a change of one place did to a QEMU: a verdict's key, or LEFT, and the place; what a fresh one did."""
 
     def close(self) -> None:
         """End all QEMUs, and the process that starts them."""
@@ -191,18 +197,18 @@ class LoadvmTarget(QemuTarget):
             if len(since) >= SETTLED or any((LEFT, mutation.label) in self._known for mutation in mutations):
                 self._settle(seed)
             return foreseen(verdict, subject, mutations, why)
-        if any((verdict.key, mutation.label) in self._known for mutation in mutations):
-            since.clear()
-            return foreseen(verdict, subject, mutations, why)
-        fresh = super().load(seed, data)
-        if fresh.kind != verdict.kind:
-            self._settle(seed)
-            fresh = fresh.replace(by_loadvm=f"{verdict.kind}: {verdict.message}")
-        elif not self._machine_of(seed).is_running:
+        labels = [(verdict.key, mutation.label) for mutation in mutations]
+        known = next((self._known[label] for label in labels if label in self._known), None)
+        fresh = super().load(seed, data) if known is None else known
+        if fresh.kind not in (ACCEPTED, REFUSED) and not self._machine_of(seed).is_running:
             # What the others left in it is gone with it.
             since.clear()
             if len(mutations) == 1:
-                self._known.add((fresh.key, mutations[0].label))
+                self._known[labels[0]] = fresh
+        elif fresh.kind != verdict.kind:
+            self._settle(seed)
+        if fresh.kind != verdict.kind:
+            fresh = fresh.replace(by_loadvm=f"{verdict.kind}: {verdict.message}")
         return foreseen(fresh, subject, mutations, why)
 
     def load(self, seed: Seed, data: bytes) -> Verdict:
@@ -211,9 +217,9 @@ class LoadvmTarget(QemuTarget):
         return super().load(seed, data) if verdict.kind == HUNG else verdict
 
     def _loaded(self, seed: Seed, data: bytes) -> Verdict:
-        """What a QEMU does that has loaded others before; a fresh one where the stream does not fit in the snapshot."""
+        """What a QEMU does that has loaded others before; a fresh one where it cannot take the stream."""
         machine = self._machine_of(seed)
-        return machine.load(data) if machine.has_room(data) else super().load(seed, data)
+        return machine.load(data) if machine.can_take(data) else super().load(seed, data)
 
     def _machine_of(self, seed: Seed) -> LongLived:
         machine = self._machines.pop(seed.path, None)
@@ -259,7 +265,7 @@ class LoadvmTarget(QemuTarget):
     def _left_by(self, machine: LongLived, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict | None:
         """What a QEMU does with the good stream after this one; None where it takes it, or where this one ended it."""
         stream = without_vmdesc(subject, data, mutations)
-        if not machine.has_room(stream) or machine.load(stream).kind not in (ACCEPTED, REFUSED):
+        if not machine.can_take(stream) or machine.load(stream).kind not in (ACCEPTED, REFUSED):
             return None
         verdict = machine.takes_the_good_one()
         if verdict.kind == ACCEPTED:
@@ -272,7 +278,7 @@ class LoadvmTarget(QemuTarget):
         if label is None:
             label = mutations[0].label if mutations else subject.name
             if len(mutations) == 1:
-                self._known.add((LEFT, label))
+                self._known[LEFT, label] = verdict
         message = f"then the seed: {verdict.kind}: {verdict.message}"
         self._left.append(Left(subject, mutations, Verdict(LEFT, message, f"{verdict.kind} after: {label}")))
 
