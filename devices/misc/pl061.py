@@ -1,11 +1,11 @@
-"""The PrimeCell general-purpose I/O PL061.
+"""General-purpose inputs and outputs: the PrimeCell PL061, and a key on one.
 
-Facts from QEMU's hw/gpio/pl061.c.
+Facts from QEMU's hw/gpio/pl061.c and hw/gpio/gpio_key.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, uint32
+from vmstate.declare import VMState, description, device, timer, uint32
 
 
 @device("pl061")
@@ -34,3 +34,11 @@ class PL061(VMState):
     den: int = uint32()
     cr: int = uint32()
     amsel: int = uint32(version=2)
+
+
+@device("gpio-key")
+@description("gpio-key", version_id=1, minimum_version_id=1)
+class GpioKey(VMState):
+    """The timer that releases it."""
+
+    timer_: int = timer(name="timer")

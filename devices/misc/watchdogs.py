@@ -1,6 +1,6 @@
-"""The Intel 6300ESB watchdog.
+"""Watchdogs of PCs: the Intel 6300ESB and the iBASE 700.
 
-Facts from QEMU's hw/watchdog/wdt_i6300esb.c.
+Facts from QEMU's hw/watchdog/wdt_i6300esb.c and hw/watchdog/wdt_ib700.c.
 """
 
 from __future__ import annotations
@@ -27,3 +27,11 @@ class I6300ESB(VMState):
     stage: int = int32()
     unlock_state: int = int32()
     previous_reboot_flag: int = int32()
+
+
+@device("ib700_wdt", models="vmstate.devices.misc.models:IB700")
+@description("ib700_wdt")
+class IB700(VMState):
+    """The timer."""
+
+    timer_: int = timer(name="timer")
