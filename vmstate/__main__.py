@@ -12,8 +12,23 @@ def _end(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
+def _raise_again(lost: sys.UnraisableHookArgs) -> None:
+    """Have the end raised again a little later: a signal that comes in a callback raises where Python drops it."""
+    if not isinstance(lost.exc_value, SystemExit | KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    end = lost.exc_value
+
+    def again(number: int, frame: object) -> None:
+        raise end
+
+    _signal.signal(_signal.SIGALRM, again)
+    _signal.setitimer(_signal.ITIMER_REAL, 0.01)
+
+
 def main() -> int:
     """Run the command; returns its exit code."""
+    sys.unraisablehook = _raise_again
     try:
         for number in (_signal.SIGTERM, _signal.SIGHUP):
             # One that whoever started the command has it ignore (`nohup`) stays ignored.

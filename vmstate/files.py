@@ -112,7 +112,7 @@ def _awaited(name: str, flags: int) -> int:
         try:
             descriptor = os.open(name, flags | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno != errno.ENXIO:
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(name).st_mode):
                 raise
             time.sleep(0.05)
         else:

@@ -24,6 +24,14 @@ EARLY = (
 )
 """A command that gets a signal while it is being imported."""
 
+IN_A_CALLBACK = EARLY.replace(
+    "            os.kill(os.getpid(), int(sys.argv.pop()))\n",
+    "            number = int(sys.argv.pop())\n"
+    "            gone = weakref.ref(Importing(), lambda gone: os.kill(os.getpid(), number))\n"
+    "            time.sleep(20)\n",
+).replace("import os,", "import time, weakref, os,")
+"""In the callback of a weak reference, of which there are some while modules are imported: Python drops what it raises."""
+
 SIGNALS = [
     (signal.SIGINT, 130, "vmstate: interrupted\n"),
     (signal.SIGTERM, 143, "vmstate: ended by SIGTERM\n"),
@@ -40,9 +48,10 @@ def nothing_is_ignored() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.mark.parametrize("program", [EARLY, IN_A_CALLBACK], ids=["import", "callback"])
 @pytest.mark.parametrize(("number", "code", "line"), SIGNALS)
-def test_while_it_is_imported(number: int, code: int, line: str) -> None:
-    command = [sys.executable, "-c", EARLY, "info", "x", str(int(number))]
+def test_while_it_is_imported(program: str, number: int, code: int, line: str) -> None:
+    command = [sys.executable, "-c", program, "info", "x", str(int(number))]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (code, line)
 

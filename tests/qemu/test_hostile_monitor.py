@@ -26,6 +26,7 @@ from vmstate.qemu import live
 from vmstate.qemu.capture import _memory_beside
 from vmstate.qemu.live import live_state_at
 from vmstate.qemu.monitor import _FORMS, LONGEST, Monitor
+from vmstate.qemu.provenance import SUFFIX
 
 COLD = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-cold.mig.xz"
 LIMIT = 0.3
@@ -318,6 +319,37 @@ def test_of_each_verb(verb: str, hostile: Any, tmp_path: Path, capsys: pytest.Ca
     for end in ("nothing", "answers to others"):
         code, text = told_by(verb, hostile("query-status", ENDS[end]), tmp_path, capsys)
         assert code == 2 and "0.3 s" in text, text
+
+
+@pytest.mark.parametrize("transport", ["fd", "exec"])
+def test_a_migration_of_nothing(
+    transport: str, hostile: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said to be complete, and no byte was written: that is no stream."""
+
+    def closes(peer: Hostile, request: Any) -> None:
+        if peer.descriptors:
+            os.close(peer.descriptors.pop())
+        peer.answer(request, {})
+
+    output = tmp_path / "out.mig"
+    monitor = hostile("migrate", closes)
+    command = ["capture", "--transport", transport, "--limit", "5", "-o", str(output), "--qmp", monitor.address]
+    assert main(command) == 2
+    assert "QEMU calls the migration complete, and no byte of it came" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out.mig*"))
+
+
+@pytest.mark.parametrize(("length", "code"), [(256 - len(SUFFIX), 2), (255 - len(SUFFIX), 0)])
+def test_a_name_with_no_room_for_that_of_the_provenance(
+    length: int, code: int, hostile: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before QEMU is asked for anything: the stream would stand there without it."""
+    output = tmp_path / ("n" * length)
+    monitor = hostile("query-nothing", ENDS["nothing"])
+    assert main(["capture", "--limit", "5", "-o", str(output), "--qmp", monitor.address]) == code
+    assert ("too long" in capsys.readouterr().err) is bool(code)
+    assert output.exists() is (not code)
 
 
 @pytest.mark.slow

@@ -534,6 +534,16 @@ def test_a_stream_with_holes_may_be_mostly_zeros(form: str) -> None:
         assert opened._mapping is not None
 
 
+@pytest.mark.parametrize(
+    ("form", "head", "nothing"),
+    [("zstd", b"\x28\xb5\x2f\xfd\0\0", b"\0\0\0"), ("gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"\0\0\0\xff\xff")],
+)
+def test_a_member_of_blocks_of_nothing(form: str, head: bytes, nothing: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terabyte of hole behind the head of a zstd frame is one: nothing comes out that could be held against it."""
+    monkeypatch.setattr(compressed, "SUSPICIOUS", 1 << 20)
+    assert refused(head + nothing * (1 << 20), f"1048576 bytes of {form} data stand for nothing") < 24 << 20
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_many_members_of_nothing(form: str, counted: type[Counted]) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pickle
+import socket
 import struct
 import subprocess
 import sys
@@ -16,7 +17,6 @@ from typing import Any
 
 import pytest
 from recorded import BARE, FIXTURES, MICROVM, NONE, opened, plain
-
 from vmstate import files, load
 from vmstate.cli import decode as decoding
 from vmstate.cli import main
@@ -85,6 +85,13 @@ def test_a_pipe_that_nobody_reads_is_not_waited_for_without_end(
     files.write_atomic(pipe, [bytes(1 << 20)])
     reader.join(20)
     assert received == [bytes(1 << 20)]
+
+
+def test_a_socket_is_no_pipe_to_be_waited_for(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        with pytest.raises(StreamError, match="socket: no such device or address$"):
+            files.write_atomic(tmp_path / "socket", [b"a"])
 
 
 @pytest.mark.parametrize("verb", VERBS)

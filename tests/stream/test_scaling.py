@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from vmstate import VMStateError, diff, explain, load, verify
+from vmstate import VMStateError, compat, diff, explain, load, verify
 from vmstate.cli.info import summary
 from vmstate.cli.show import document, json_value
 from vmstate.compare import open_target
@@ -320,6 +320,10 @@ def hold_against_itself(data: bytes) -> None:
     explain(load(data), open_target(load(data)))
 
 
+def hold_wires(data: bytes) -> None:
+    compat(load(data), load(data))
+
+
 def rows(data: bytes) -> None:
     for part in load(data).sections:
         rows_of(part.state, part.trace(), lambda offset, size: data[offset : offset + size])
@@ -349,8 +353,8 @@ def test_time_grows_with_the_size(dimension: str, work: Callable[[bytes], None])
     assert exponent < STEEPEST
 
 
-@pytest.mark.parametrize("work", [look, compare, hold_against_itself, rows])
-@pytest.mark.parametrize("dimension", ["fields", "sections", "elements_of_two_kinds"])
+@pytest.mark.parametrize("work", [look, compare, hold_against_itself, hold_wires, rows])
+@pytest.mark.parametrize("dimension", ["fields", "sections", "sections_of_one_name", "instances", "elements_of_two_kinds"])
 @pytest.mark.slow
 def test_time_of_other_verbs_grows_with_the_size(dimension: str, work: Callable[[bytes], None]) -> None:
     test_time_grows_with_the_size(dimension, work)

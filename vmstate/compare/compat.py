@@ -108,10 +108,12 @@ class _Comparison:
         self.facts = facts
         self.by_key: dict[str, list[SectionSchema]] = {}
         self.by_idstr: dict[str, list[SectionSchema]] = {}
+        self.left: dict[tuple[str, int], list[SectionSchema]] = {}
         for section in destination.sections:
             self.by_key.setdefault(section.key, []).append(section)
             self.by_idstr.setdefault(section.idstr, []).append(section)
-        self.taken: set[int] = set()
+        for section in reversed(destination.sections):
+            self.left.setdefault((section.key, section.instance_id), []).append(section)
 
     def run(self) -> list[CompatFinding]:
         """All findings."""
@@ -212,15 +214,9 @@ class _Comparison:
             if same:
                 return same, []
         elif self.source.is_concrete and self.destination.is_concrete:
-            same = [
-                candidate
-                for candidate in self.by_key.get(section.key, ())
-                if candidate.instance_id == section.instance_id
-            ]
-            for candidate in same:
-                if id(candidate) not in self.taken:
-                    self.taken.add(id(candidate))
-                    return [candidate], []
+            same = self.left.get((section.key, section.instance_id))
+            if same:
+                return [same.pop()], []
         alike = self.by_idstr.get(section.idstr, [])
         if self.source.is_concrete and self.destination.is_concrete:
             alike = []

@@ -19,7 +19,7 @@ from vmstate.qemu.machine import Machine, Qemu
 from vmstate.qemu.memory import BACKEND, backend_words, copy_sparse, has_backend, memory_size, shared_memory
 from vmstate.qemu.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
 from vmstate.qemu.monitor import LIMIT, Monitor, answers_understood, command_line_of
-from vmstate.qemu.provenance import recorded_now, refuse_place, write_provenance
+from vmstate.qemu.provenance import LARGEST, recorded_now, refuse_place, write_provenance
 from vmstate.vmsd.release import Release
 
 IGNORE_SHARED = "x-ignore-shared"
@@ -43,8 +43,8 @@ STATUS_UNTIL = Release(10, 0)
 
 QUEUES = 1024
 
-MOST_ANSWERS = 1 << 26
-"""Bytes of all answers together: more than any machine gives."""
+MOST_ANSWERS = LARGEST // 2
+"""Bytes of all answers together: more than any machine gives, and with indentation less than a provenance may have."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 """An id, as QEMU takes them: nothing in it leads to another folder."""

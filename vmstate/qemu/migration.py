@@ -111,7 +111,13 @@ def save(
             if _is_full(path):
                 raise StreamError(f"no space left on device: {error}", file=os.fspath(path)) from None
             raise
-        digest, size = _digest_of(place, limit)
+        return _whole(answer, *_digest_of(place, limit))
+
+
+def _whole(answer: dict[str, Any], digest: str, size: int) -> dict[str, Any]:
+    """QEMU's answer with what is known of the file. Raises `MachineError` where nothing is in it."""
+    if not size:
+        raise MachineError("QEMU calls the migration complete, and no byte of it came")
     return {**answer, "sha256": digest, "size": size}
 
 
@@ -199,7 +205,7 @@ def _save_here(
             raise _error_with_file(copy.failed, path)
         if copy.thread.is_alive():
             raise MachineError(f"the migration is complete, and its stream does not end in {limit:g} s")
-    return {**answer, "sha256": copy.digest.hexdigest(), "size": copy.size}
+        return _whole(answer, copy.digest.hexdigest(), copy.size)
 
 
 def _error_with_file(error: OSError, path: str | os.PathLike[str]) -> StreamError:

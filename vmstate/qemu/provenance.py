@@ -51,8 +51,14 @@ if TYPE_CHECKING:
 KIND = "provenance"
 FORM = 1
 SUFFIX = ".provenance.json"
-LARGEST = 64 << 20
+LARGEST = 8 << 20
 """Bytes of a provenance at most: QEMU's answers about a thousand queues are some 400 KB."""
+
+NAME_MAX = 255
+"""Bytes of a file's name at most, on every file system of Linux."""
+
+LONGEST = 1 << 17
+"""Bytes at which Linux takes a word of a command line no more (MAX_ARG_STRLEN)."""
 
 RUN_FOLDER = "DIR/"
 """What a command line says for the folder that is made for the machine."""
@@ -110,7 +116,7 @@ def checked(known: Any, place: str) -> dict[str, Any]:
         for key in keys:
             if known.get(key) is not None and not fits(known[key]):
                 raise StreamError(f"the provenance cannot be used: its {key!r}", file=place, expected=expected)
-    return known
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def _is_text(value: Any) -> bool:
@@ -118,10 +124,9 @@ def _is_text(value: Any) -> bool:
     if not isinstance(value, str) or "\0" in value:
         return False
     try:
-        os.fsencode(value)
+        return len(os.fsencode(value)) < LONGEST
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def _is_words(value: Any) -> bool:
@@ -197,6 +202,8 @@ def refuse_place(target: str | os.PathLike[str]) -> None:
         raise StreamError("the output needs a name", expected="a file, or - for standard output")
     if os.fspath(target).endswith(SUFFIX):
         raise StreamError("this is the name of a provenance", file=os.fspath(target), expected="another name")
+    if len(os.fsencode(os.path.basename(provenance_path(target)))) > NAME_MAX:
+        raise StreamError("the name is too long, with that of the provenance beside it", file=os.fspath(target))
 
 
 def refuse_disk_image(source: str, target: str) -> None:

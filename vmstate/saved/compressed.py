@@ -141,11 +141,14 @@ def _member(source: _Source, form: str, name: str, before: int) -> Iterator[byte
         ) from None
     most = PIECE if before else FIRST
     data = b""
+    fruitful = source.taken
     while not decompressor.eof:
         if decompressor.needs_input and not data:
             data = source.bite()
             if not data:
                 raise StreamError(f"the {form} data ends too early", file=name)
+            if source.taken - fruitful > SUSPICIOUS:
+                raise StreamError(f"{SUSPICIOUS} bytes of {form} data stand for nothing", file=name)
         try:
             plain = decompressor.decompress(data, most)
         except Exception as error:  # every package has its own kinds
@@ -153,6 +156,7 @@ def _member(source: _Source, form: str, name: str, before: int) -> Iterator[byte
         data = b""
         if plain:
             most = PIECE
+            fruitful = source.taken
             yield plain
     source.put_back(decompressor.unused_data or b"")
 
