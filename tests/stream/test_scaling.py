@@ -18,6 +18,7 @@ from vmstate import VMStateError, compat, diff, explain, load, verify
 from vmstate.cli.info import summary
 from vmstate.cli.show import document, json_value
 from vmstate.compare import open_target
+from vmstate.early.copies import insert
 from vmstate.query.find import find
 from vmstate.report.tree import rows_of
 from vmstate.saved.document import to_document
@@ -92,6 +93,11 @@ def devices_that_are_not_there(count: int) -> bytes:
 def parts_of_a_section(count: int) -> bytes:
     part = struct.pack(">BI", 2, 1) + b"xx" + struct.pack(">BI", 0x7E, 1)
     return stream(struct.pack(">BIB2sII", 1, 1, 2, b"it", 0, 1) + struct.pack(">BI", 0x7E, 1), *[part] * count)
+
+
+def sections_that_seem_to_reach_far(count: int) -> bytes:
+    """By the library, which finds a number of elements in them that are there, in what follows."""
+    return stream(*(section("0000:00:02.0/pcie-root-port", b"ab" * 300, number) for number in range(count)))
 
 
 def commands(count: int) -> bytes:
@@ -236,6 +242,7 @@ DIMENSIONS: dict[str, tuple[Callable[[int], bytes], int]] = {
         (instances, 500),
         (sections_without_vmdesc, 1500),
         (sections_described_once, 1000),
+        (sections_that_seem_to_reach_far, 1800),
         (devices_that_are_not_there, 2000),
         (parts_of_a_section, 1500),
         (commands, 4000),
@@ -324,6 +331,10 @@ def hold_wires(data: bytes) -> None:
     compat(load(data), load(data))
 
 
+def copy_early(data: bytes) -> None:
+    insert(load(data))
+
+
 def rows(data: bytes) -> None:
     for part in load(data).sections:
         rows_of(part.state, part.trace(), lambda offset, size: data[offset : offset + size])
@@ -353,7 +364,7 @@ def test_time_grows_with_the_size(dimension: str, work: Callable[[bytes], None])
     assert exponent < STEEPEST
 
 
-@pytest.mark.parametrize("work", [look, compare, hold_against_itself, hold_wires, rows])
+@pytest.mark.parametrize("work", [look, compare, hold_against_itself, hold_wires, copy_early, rows])
 @pytest.mark.parametrize("dimension", ["fields", "sections", "sections_of_one_name", "instances", "elements_of_two_kinds"])
 @pytest.mark.slow
 def test_time_of_other_verbs_grows_with_the_size(dimension: str, work: Callable[[bytes], None]) -> None:

@@ -89,6 +89,9 @@ class Codec:
                 raise
             except VMStateError as error:
                 raise _cause_of_failure(error, ctx) from None
+            finally:
+                if allowance is not None and codecs.careful and final:
+                    allowance.again -= ctx.numbers
             return out[0], end, ctx
 
         state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept, final, is_proof)

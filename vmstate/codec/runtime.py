@@ -27,12 +27,14 @@ MOST_NUMBERS = 1 << 21
 
 
 class Allowance:
-    """How many values that take no bytes may still come in the sections of one stream."""
+    """How many values that take no bytes may still come in the sections of one stream, and how many elements of arrays
+    be read once more to say what is wrong: each section can seem to have as many as there are bytes to its end."""
 
-    __slots__ = ("left",)
+    __slots__ = ("again", "left")
 
     def __init__(self) -> None:
         self.left = EMPTY_LIMIT_OF_STREAM
+        self.again = 2 * MOST_NUMBERS
 
 
 class Context:

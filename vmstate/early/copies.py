@@ -12,6 +12,7 @@ section may be left out if its bytes are equal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from fnmatch import fnmatchcase
@@ -177,15 +178,15 @@ def insert(
         for section in stream.sections
         if section.kind == "full" and not section.is_ram
     ]
-    if len(set(keys)) < len(keys):
-        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
-        raise EarlyError("a section comes twice already: there are early copies", section=twice[0])
+    count = Counter(keys)
+    if len(count) < len(keys):
+        raise EarlyError("a section comes twice already: there are early copies", section=count.most_common(1)[0][0][0])
     if stream.configuration is not None and stream.configuration.has_capability("mapped-ram"):
         raise EarlyError("nothing can be put in front of mapped-ram, whose pages stand at places of the file")
     source = stream if early is None else early
     if None not in (stream.machine, source.machine) and stream.machine != source.machine:
         raise EarlyError("the early state is of another machine", expected=stream.machine, found=source.machine)
-    choices = [choice for choice in choose(source.sections, devices) if choice.key in set(keys)]
+    choices = [choice for choice in choose(source.sections, devices) if choice.key in count]
     copies = [choice.copy for choice in choices if choice.copy is not None]
     if not copies:
         reasons = sorted({choice.reason for choice in choices}) or ["no section is in both streams"]

@@ -368,6 +368,8 @@ class StreamReader:
         failure: VMStateError | None = None
         is_short = False
         for source, find in candidates:
+            if source == "library" and self._allowance.again < 0:
+                continue
             for vmsd in find():
                 try:
                     state, end = self._decode(data, vmsd, header)
