@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from libraries import BEEPER, install, run
 from recorded import FIXTURES, NO_VMDESC, S390X
 
 WARNING = "the device library of mydevices 1.0 is broken: "
+
+MUTE = "class Mute(Exception):\n    def __str__(self): raise OSError\n"
 
 BROKEN = {
     "no such module": (None, None, "No module named 'mydevices'"),
@@ -24,6 +27,13 @@ BROKEN = {
         None,
         "PanicException: called `unwrap()`",
     ),
+    "ends a generator": ("raise GeneratorExit", None, "broken: GeneratorExit"),
+    "raises what has no words": (
+        f"{MUTE}raise Mute",
+        None,
+        "broken: Mute",
+    ),
+    "raises what has many words": ("raise ValueError('x' * 100_000)", None, "xxx..."),
     "no index": ("", None, "mydevices has no INDEX"),
     "an index of another form": ("INDEX = ['beeper']", None, "mydevices has no INDEX"),
     "a place that is no tuple": ("INDEX = {'beeper': 'mydevices:Beeper'}", None, "INDEX has no places for 'beeper'"),
@@ -54,6 +64,8 @@ BROKEN = {
 AT_WORK = {
     "raises": "ZeroDivisionError: ",
     "raises what is no Exception": "Panic: ",
+    "ends the program": "SystemExit: 0",
+    "raises what has no words": "Mute",
 }
 """How `value=` of a library of others fails, while a section is read."""
 
@@ -66,9 +78,11 @@ def recorded(words: str) -> str:
 
 def failing(tmp_path: Path, how: str) -> Path:
     """A library whose `value=` fails for numbers that are not zero, so that its class can be made."""
-    source = BEEPER.replace("@description", "class Panic(BaseException): pass\n\n\n@description")
+    source = BEEPER.replace("@description", f"class Panic(BaseException): pass\n\n\n{MUTE}\n\n@description")
     fails = {
         "raises": "lambda raw: 1 // (raw == 0)",
+        "ends the program": "lambda raw: __import__('sys').exit(0) if raw else 0",
+        "raises what has no words": "lambda raw: (_ for _ in ()).throw(Mute()) if raw else 0",
         "raises what is no Exception": "lambda raw: (_ for _ in ()).throw(Panic('at the disco')) if raw else 0",
     }
     return install(tmp_path, source.replace("uint32()", f"uint32(value={fails[how]})"))
@@ -91,6 +105,26 @@ def test_a_library_that_fails_at_work_is_named(how: str, tmp_path: Path) -> None
 def test_the_users_interrupt_stays_one(tmp_path: Path) -> None:
     done = run(install(tmp_path, "raise KeyboardInterrupt"), "-m", "vmstate", "info", "beeper.mig")
     assert (done.returncode, done.stderr) == (130, "vmstate: interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_import_ends_the_command(number: signal.Signals, tmp_path: Path) -> None:
+    """The library has no fault by it."""
+    install(tmp_path, f"import os; os.kill(os.getpid(), {number.value}){BEEPER}")
+    done = run(tmp_path, "-m", "vmstate", "info", "beeper.mig")
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == f"vmstate: ended by {number.name}\n"
+
+
+def test_a_library_may_read_streams_when_it_is_imported(tmp_path: Path) -> None:
+    """Of its own devices it knows nothing then; afterwards everybody does."""
+    install(tmp_path, f"import vmstate; early = vmstate.load('beeper.mig')['beeper'].described_by{BEEPER}")
+    code = "import vmstate; print(*(vmstate.load('beeper.mig')['beeper'].described_by for _ in range(2)))"
+    code += "; import mydevices; print(mydevices.early)"
+    done = run(tmp_path, "-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "library library\nnone\n", "")
+    done = run(tmp_path, "-m", "vmstate", "decode", "beeper.mig")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_who_has_warnings_be_errors_gets_one(tmp_path: Path) -> None:

@@ -28,15 +28,36 @@ FORMS = (
 LONG = 2.0
 """Seconds after which a library that has not answered yet is named."""
 
+LONGEST = 500
+"""Characters of what a library says of its fault at most."""
+
+_ASKING: set[int] = set()
+"""Threads in which the libraries are being imported."""
+
 _WARNED: set[str] = set()
 """What has been warned of: distributions that are broken, and words."""
 
 
-def libraries(group: str, shipped: str) -> Iterator[tuple[str, Any, Any, Any]]:
-    """(distribution, INDEX, ENTRIES, NOISE) of each library of a group but the shipped one, without the broken."""
+def libraries(group: str, shipped: str) -> list[tuple[str, Any, Any, Any]] | None:
+    """(distribution, INDEX, ENTRIES, NOISE) of each library of a group but the shipped one, without the broken.
+
+    None where a library asks that is being imported for this very question.
+    """
+    thread = threading.get_ident()
+    if thread in _ASKING:
+        return None
+    _ASKING.add(thread)
+    try:
+        return list(_libraries(group, shipped))
+    finally:
+        _ASKING.remove(thread)
+
+
+def _libraries(group: str, shipped: str) -> Iterator[tuple[str, Any, Any, Any]]:
     seen: set[str] = set()
     for distribution in distributions():
         name = "a distribution without a name"
+        tables: list[tuple[str, Any, Any, Any]] = []
         try:
             if group not in (distribution.read_text("entry_points.txt") or ""):
                 continue
@@ -47,11 +68,24 @@ def libraries(group: str, shipped: str) -> Iterator[tuple[str, Any, Any, Any]]:
                 seen.add(distribution.name)
                 entries = distribution.entry_points.select(group=group)
                 modules = [asked(name, entry.load) for entry in entries if entry.value != shipped]
-                yield from [(name, *_tables(module)) for module in modules]
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
+                tables = [(name, *_tables(module)) for module in modules]
         except BaseException as error:
+            if ends_program(error):
+                raise
             warn(name, error)
+        yield from tables
+
+
+def asked_or(default: T, distribution: str, function: Callable[..., T], *arguments: Any) -> T:
+    """What a function of a library gives; the default, with a warning, where the library is broken."""
+    try:
+        return asked(distribution, function, *arguments)
+    except BaseException as error:
+        if ends_program(error):
+            raise
+        # Some frameworks end a program by exceptions of their own, which an import must not do to this one.
+        warn(distribution, error)
+        return default
 
 
 def asked(distribution: str, function: Callable[..., T], *arguments: Any) -> T:
@@ -68,10 +102,27 @@ def asked(distribution: str, function: Callable[..., T], *arguments: Any) -> T:
 
 def warn(distribution: str, error: BaseException) -> None:
     """One line for a library of others that is broken, the first time that it shows."""
-    reason = str(error) if isinstance(error, DescriptionError) else f"{type(error).__name__}: {error}"
     if distribution not in _WARNED:
         _WARNED.add(distribution)
-        _warn(f"the device library of {distribution} is broken: {' '.join(reason.split()) or 'it ends the program'}")
+        _warn(f"the device library of {distribution} is broken: {in_words(error)}")
+
+
+def ends_program(error: BaseException) -> bool:
+    """Whether somebody else asks for the end: Ctrl-C, or a signal, whose exit code is its number and 128."""
+    code = error.code if isinstance(error, SystemExit) else None
+    return isinstance(error, KeyboardInterrupt) or (isinstance(code, int) and code > 128)
+
+
+def in_words(error: BaseException) -> str:
+    """An exception of a library, which may have words of any length, or fail when it is asked for them."""
+    try:
+        reason = str(error) if isinstance(error, DescriptionError) else f"{type(error).__name__}: {error}"
+    except BaseException as failure:
+        if ends_program(failure):
+            raise
+        reason = type(error).__name__
+    text = " ".join(reason.split()).removesuffix(":") or "it ends the program"
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 def _tell(text: str) -> None:

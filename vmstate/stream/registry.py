@@ -104,16 +104,9 @@ class Library(Data):
         """What a function of the library gives; the default, with a warning, where the library of others is broken."""
         if self.distribution is None:
             return function(*arguments)
-        from vmstate.stream.announced import asked, warn
+        from vmstate.stream.announced import asked_or
 
-        try:
-            return asked(self.distribution, function, *arguments)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            # Some frameworks end a program by exceptions of their own, which an import must not do to this one.
-            warn(self.distribution, error)
-            return default
+        return asked_or(default, self.distribution, function, *arguments)
 
 
 def _description(place: str) -> VMStateDescription:
@@ -191,14 +184,25 @@ def _shipped() -> Library:
     return Library(None, module.INDEX, module.ENTRIES, None)
 
 
-@lru_cache(maxsize=1)
-def _libraries_of_others() -> tuple[Library, ...]:
-    """The libraries of other distributions, without those that are broken."""
-    if not _somebody_announces():
-        return ()
-    from vmstate.stream.announced import libraries
+_OTHERS: list[tuple[Library, ...]] = []
+"""The libraries of other distributions, once they have been asked for."""
 
-    return tuple(Library(*told) for told in libraries(GROUP, SHIPPED))
+
+def _libraries_of_others() -> tuple[Library, ...]:
+    """The libraries of other distributions, without those that are broken; none for one that asks at its import."""
+    if not _OTHERS:
+        if not _somebody_announces():
+            _OTHERS.append(())
+            return ()
+        from vmstate.stream.announced import libraries
+
+        tables = libraries(GROUP, SHIPPED)
+        if tables is None:
+            return ()
+        _OTHERS.append(tuple(Library(*told) for told in tables))
+        # What was asked for at an import had no answer.
+        _descriptions.cache_clear()
+    return _OTHERS[0]
 
 
 def raise_fault(idstr: str, error: BaseException) -> NoReturn:
@@ -208,13 +212,15 @@ def raise_fault(idstr: str, error: BaseException) -> NoReturn:
     for one; else, and where the program is to end, it is the exception itself.
     """
     name = last_part(idstr)
-    ends = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit))
-    libraries = () if ends or _shipped().describes(name) else _libraries_of_others()
+    libraries = () if _shipped().describes(name) else _libraries_of_others()
     distribution = next((library.distribution for library in libraries if name in library.index), None)
     if distribution is None:
         raise error
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    raise DeviceLibraryError(f"the device library of {distribution} fails: {reason}", section=idstr) from error
+    from vmstate.stream.announced import ends_program, in_words
+
+    if ends_program(error):
+        raise error
+    raise DeviceLibraryError(f"the device library of {distribution} fails: {in_words(error)}", section=idstr) from error
 
 
 def _somebody_announces() -> bool:
