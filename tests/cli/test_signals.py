@@ -30,7 +30,7 @@ IN_A_CALLBACK = EARLY.replace(
     "            gone = weakref.ref(Importing(), lambda gone: os.kill(os.getpid(), number))\n"
     "            time.sleep(20)\n",
 ).replace("import os,", "import time, weakref, os,")
-"""In the callback of a weak reference, of which there are some while modules are imported: Python drops what it raises."""
+"""In the callback of a weak reference, as some modules have at their import: Python drops what it raises."""
 
 SIGNALS = [
     (signal.SIGINT, 130, "vmstate: interrupted\n"),

@@ -36,13 +36,15 @@ def test_what_no_qemu_takes_is_told_without_the_values_of_the_destination() -> N
 
 def test_qemus_line_is_of_the_section_that_a_dump_lacks_something_of() -> None:
     older = explain(plain(DEVICES), str(FIXTURES / "dump-vmstate" / "qemu-5.2-pc-q35-5.2.json.xz"))
-    lines = {(found.rule, found.section): found.qemu_error for found in older.findings if found.severity == BREAKS}
+    lines = {
+        (finding.rule, finding.section): finding.qemu_error for finding in older.findings if finding.severity == BREAKS
+    }
     assert lines["version-newer", SCSI] == f"unsupported version 2 for '{SCSI}' v1"
     assert lines["field-missing", SCSI] == f"Missing section footer for {SCSI}"
     assert lines["subsection-unknown", "pckbd"] == "VM subsection 'pckbd/extended_state' in 'pckbd' does not exist"
     with load(plain(DEVICES)) as stream:
         places = {section.name: section.offset for section in stream.sections}
-    assert next(found.offset for found in older.findings if found.rule == "version-newer") == places[SCSI]
+    assert next(finding.offset for finding in older.findings if finding.rule == "version-newer") == places[SCSI]
 
 
 def test_qemus_line_of_a_section_that_is_not_the_first_of_its_name(tmp_path: Path) -> None:
@@ -53,8 +55,8 @@ def test_qemus_line_of_a_section_that_is_not_the_first_of_its_name(tmp_path: Pat
     device = {"Name": "dev", **versions, "Description": {"name": "dev", **versions, "Fields": fields}}
     dump = tmp_path / "dump.json"
     dump.write_text(json.dumps({"vmschkmachine": {"Name": "none"}, "dev": device}))
-    (found,) = (found for found in explain(stream, str(dump)).findings if found.section == "dev#1")
-    assert (found.rule, found.path, found.qemu_error) == ("field-missing", "b", "Missing section footer for dev")
+    (finding,) = (finding for finding in explain(stream, str(dump)).findings if finding.section == "dev#1")
+    assert (finding.rule, finding.path, finding.qemu_error) == ("field-missing", "b", "Missing section footer for dev")
 
 
 def test_values_that_only_a_stream_of_the_destination_would_show_are_taken_for_granted() -> None:

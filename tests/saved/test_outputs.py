@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from recorded import BARE, FIXTURES, MICROVM, NONE, opened, plain
+
 from vmstate import files, load
 from vmstate.cli import decode as decoding
 from vmstate.cli import main
@@ -90,7 +91,7 @@ def test_a_pipe_that_nobody_reads_is_not_waited_for_without_end(
 def test_a_socket_is_no_pipe_to_be_waited_for(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        with pytest.raises(StreamError, match="socket: no such device or address$"):
+        with pytest.raises(StreamError, match=r"socket: no such device or address$"):
             files.write_atomic(tmp_path / "socket", [b"a"])
 
 

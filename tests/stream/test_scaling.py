@@ -365,7 +365,9 @@ def test_time_grows_with_the_size(dimension: str, work: Callable[[bytes], None])
 
 
 @pytest.mark.parametrize("work", [look, compare, hold_against_itself, hold_wires, copy_early, rows])
-@pytest.mark.parametrize("dimension", ["fields", "sections", "sections_of_one_name", "instances", "elements_of_two_kinds"])
+@pytest.mark.parametrize(
+    "dimension", ["fields", "sections", "sections_of_one_name", "instances", "elements_of_two_kinds"]
+)
 @pytest.mark.slow
 def test_time_of_other_verbs_grows_with_the_size(dimension: str, work: Callable[[bytes], None]) -> None:
     test_time_grows_with_the_size(dimension, work)

@@ -218,20 +218,25 @@ CASES: tuple[Case, ...] = (
         for options in (PC, Q35, MICROVM)
     ),
     *(
-        Case(f"-icount {one or 'none'} to {two or 'none'}", same, f"{NO_RAM} {two}".strip(), f"{NO_RAM} {one}".strip())
-        for one in ICOUNT
+        Case(
+            f"-icount {saved or 'none'} to {two or 'none'}",
+            same,
+            f"{NO_RAM} {two}".strip(),
+            f"{NO_RAM} {saved}".strip(),
+        )
+        for saved in ICOUNT
         for two in ICOUNT
     ),
     *(
-        Case(f"{one} to {two}", same, SOUND.format(two), SOUND.format(one), releases=("7.2", "10.0"))
-        for one in CODECS
+        Case(f"{saved} to {two}", same, SOUND.format(two), SOUND.format(saved), releases=("7.2", "10.0"))
+        for saved in CODECS
         for two in CODECS
     ),
     *(
-        Case(f"pseries {one} to {two}", same, PSERIES + two, PSERIES + one, PPC, ("7.2",))
-        for one in LEVELS
+        Case(f"pseries {saved} to {two}", same, PSERIES + two, PSERIES + saved, PPC, ("7.2",))
+        for saved in LEVELS
         for two in LEVELS
-        if one != two
+        if saved != two
     ),
     Case("spapr_drc in pseries", section("spapr_drc", 0x40000000, 1, bytes(4)), PSERIES, PSERIES, PPC, ("7.2",)),
     *(

@@ -112,8 +112,11 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
         if end > ctx.end:
             raise ctx.short(pos, elements * size)
         ctx.count_numbers(elements, pos)
-        numbers = packed(ctx, frame, elements).unpack_from(ctx.data, pos)
-        values.append(nested(list(numbers), dims) if dims else list(numbers))
+        if code == "B":
+            numbers = list(bytes(ctx.data[pos:end]))
+        else:
+            numbers = list(packed(ctx, frame, elements).unpack_from(ctx.data, pos))
+        values.append(nested(numbers, dims) if dims else numbers)
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:

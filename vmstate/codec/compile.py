@@ -158,31 +158,39 @@ def fuse(codes: Sequence[str], keys: Sequence[str], first: int) -> tuple[Step, P
     `first` is the slot of the first of them that has one. What QEMU would write otherwise becomes residue under `keys`.
     """
     layout = ">" + "".join(codes)
-    packed = packer(layout)
-    size, unpack_from, pack = packed.size, packed.unpack_from, packed.pack
+    # Bytes become a list without a number in between.
+    packed = packer(">" + "".join(f"{code[:-1]}s" if code[-1] == "B" and len(code) > 1 else code for code in codes))
+    size, unpack_from, pack = packed.size, packed.unpack_from, packer(layout).pack
     shapes = [code for code in codes if code[-1] != "x"]
     last = first + len(shapes)
     arrays: list[tuple[int, int]] = []
+    elements = 0
     if len(max(shapes, key=len, default="")) > 1:
         # Of what is unpacked, where each list of numbers begins and ends.
         place = 0
         for code in shapes:
-            count = 1 if code[-1] == "s" else int(code[:-1] or 1)
+            count = 1
             if len(code) > 1 and code[-1] != "s":
+                elements += int(code[:-1])
+                count = 0 if code[-1] == "B" else int(code[:-1])
                 arrays.append((place, place + count))
-            place += count
+            place += count or 1
     normalises = "x" in layout or "?" in layout
     truths, pads = _places_of_odd_bytes(codes) if normalises else ((), ())
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         if arrays:
-            ctx.count_numbers(arrays[-1][1], pos)
+            ctx.count_numbers(elements, pos)
         numbers = unpack_from(ctx.data, pos)
         if arrays:
             taken = 0
             for start, stop in arrays:
                 values.extend(numbers[taken:start])
-                values.append(list(numbers[start:stop]))
+                if start == stop:
+                    values.append(list(numbers[start]))
+                    stop += 1
+                else:
+                    values.append(list(numbers[start:stop]))
                 taken = stop
             values.extend(numbers[taken:])
         else:

@@ -136,7 +136,10 @@ def read_entries(text: bytes, hook: Hook | None, *, spaced: bool) -> tuple[Vmdes
     devices: list[Device] | None = None
     for name, value in _members(text, hook):
         if name == "devices" and isinstance(value, Iterator):
-            devices = [reader.device(entry) for entry in value]
+            devices = []
+            for entry in value:
+                devices.append(reader.device(entry))
+                reader.known.clear()
             top[name] = []
         elif name in ("configuration", "page_size", "devices"):
             top[name] = value

@@ -14,7 +14,8 @@ from hashlib import blake2b
 from typing import Any
 
 from vmstate.errors import SchemaError
-from vmstate.schema.vmdesc import LARGE, MAX_POINTERS, NOTHING_DESCRIBED, Device, Vmdesc, VmdescReader, read_vmdesc
+from vmstate.schema.pointers import MAX_POINTERS
+from vmstate.schema.vmdesc import LARGE, NOTHING_DESCRIBED, Device, Vmdesc, VmdescReader, read_vmdesc
 from vmstate.vmsd.data import Data
 
 MOST_KEPT = 8 << 20

@@ -18,13 +18,11 @@ from typing import Any
 
 from vmstate.errors import DescriptionError, SchemaError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.data import Data
+from vmstate.vmsd.data import Data, NamedTuple
 from vmstate.vmsd.description import MAX_DEPTH, Field, Leaf, Pointers, Subsection, VMStateDescription
 from vmstate.vmsd.expr import Const
 
 COUNT_LIMIT = 1 << 31
-MAX_POINTERS = 1 << 16
-"""The longest array of pointers of which each element is looked at; QEMU's have a few hundred."""
 NULLS = {kind.info: kind for kind in (t.NULLPTR, t.PTR_MARKER)}
 """What a NULL in an array of pointers is called, from QEMU 10.0 on."""
 
@@ -75,7 +73,14 @@ class Repeated(dict[str, Any]):
     """A JSON object in which a key stands more than once; `pairs` has them all."""
 
     __slots__ = ("pairs",)
+    __hash__ = None  # type: ignore[assignment]
     pairs: list[tuple[str, Any]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Repeated) and self.pairs == other.pairs
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
 
 class Device(Data):
@@ -156,6 +161,15 @@ def _count(entry: dict[str, Any], name: str) -> int | None:
     return count
 
 
+class _Known(NamedTuple):
+    """A description of a vmdesc that has been read: the JSON of it, where it stood, and how many are in it."""
+
+    obj: dict[str, Any]
+    place: tuple[int, int]
+    vmsd: VMStateDescription
+    described: int
+
+
 class VmdescReader:
     """One vmdesc being read. What is equal becomes one object, so that it is compiled once."""
 
@@ -164,6 +178,8 @@ class VmdescReader:
         self.fields: dict[Any, Field] = {}
         self.leaves: dict[Any, Field] = {}
         self.vmsds: dict[Any, VMStateDescription] = {}
+        self.known: dict[tuple[str, int], _Known] = {}
+        """What was read last of each name and version: many devices have their beginning in common, CPUs all of it."""
         self.types: dict[Any, t.WireType] = {}
         self.indexed: list[bool] = []
         self.repeats_bare = False
@@ -220,6 +236,19 @@ class VmdescReader:
     def vmsd(self, obj: Any, where: str) -> VMStateDescription:
         name = _take(obj, "vmsd_name", str, where)
         version_id = _take(obj, "version", int, name)
+        known = self.known.get((name, version_id))
+        # No deeper than before, for there are limits to that.
+        place = self.depth, self.characters + len(where)
+        if known is not None and place[0] <= known.place[0] and place[1] <= known.place[1] and _alike(obj, known.obj):
+            self.described += known.described
+            return known.vmsd
+        described = self.described
+        vmsd = self.struct(obj, where, name, version_id)
+        if not self.ambiguous:
+            self.known[name, version_id] = _Known(obj, place, vmsd, self.described - described)
+        return vmsd
+
+    def struct(self, obj: dict[str, Any], where: str, name: str, version_id: int) -> VMStateDescription:
         self.described += 1
         if self.depth == MAX_DEPTH:
             raise SchemaError("vmdesc nests too deeply", expected=f"at most {MAX_DEPTH} structs")
@@ -314,7 +343,10 @@ class VmdescReader:
         kinds = [self.kind(entry, name) for entry in entries]
         counts = [_count(entry, name) for entry in entries]
         if any(isinstance(kind, t.Nullptr) for kind in kinds):
-            pointers = self.pointers(entries, kinds, counts, name)
+            # Few streams have any.
+            from vmstate.schema.pointers import pointers_of
+
+            pointers = pointers_of(self, entries, kinds, counts, name)
             if pointers is not None:
                 yield from pointers
                 return
@@ -345,46 +377,6 @@ class VmdescReader:
             self.fields[key] = field
         return field
 
-    def pointers(
-        self, entries: list[Any], kinds: list[t.WireType], counts: list[int | None], name: str
-    ) -> list[Field] | None:
-        """The elements of an array of pointers, of which some are NULL; None where they are none or too many."""
-        elements = _elements_behind_markers(kinds, counts)
-        if elements is not None:
-            self.ambiguous = True
-        pointers, compressed = Pointers.ALL_MARKED, False
-        if elements is None or self.otherwise:
-            runs, compressed, omits = _runs(kinds, counts, indexed=any("index" in entry for entry in entries))
-            if omits is not None:
-                self.ambiguous = True
-                runs = omits if self.otherwise else runs
-            if sum(count for _, count in runs) > MAX_POINTERS:
-                return None
-            pointers = Pointers.NULL_MARKER
-            elements = [kind for kind, count in runs for _ in range(count)]
-        if not elements:
-            return None
-        targets = {kind for kind in elements if not isinstance(kind, t.Nullptr)}
-        if not targets:
-            return [self.array(name, elements[0], len(elements), compressed=compressed)]
-        if len(targets) == 1:
-            nulls = None
-            if pointers is Pointers.NULL_MARKER:
-                nulls = frozenset(place for place, kind in enumerate(elements) if isinstance(kind, t.Nullptr))
-            return [
-                self.array(name, targets.pop(), len(elements), compressed=compressed, pointers=pointers, nulls=nulls)
-            ]
-        # The structs differ in what is inside: each is a field of its own, and the state has one list for all.
-        self.differing += len(elements)
-        if self.differing > MAX_POINTERS:
-            return None
-        if pointers is Pointers.NULL_MARKER:
-            return [Field(name, kind, as_written=True, compressed=False) for kind in elements]
-        return [
-            self.array(name, kind, 1, compressed=False, pointers=None if isinstance(kind, t.Nullptr) else pointers)
-            for kind in elements
-        ]
-
     def kind(self, entry: Any, name: str) -> t.WireType:
         """The wire type of a field; one object for what is the same."""
         if len(name) > NAME_LIMIT:
@@ -405,6 +397,14 @@ class VmdescReader:
         if isinstance(wire_type, t.Nullptr):
             self.nulls.add(info)
         return wire_type
+
+
+def _alike(obj: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Whether two descriptions of one name and version are the same."""
+    try:
+        return obj.get("fields") == known.get("fields") and obj.get("subsections") == known.get("subsections")
+    except RecursionError:
+        return False
 
 
 def _leaves(entries: list[Any]) -> tuple[Leaf, ...] | None:
@@ -432,54 +432,6 @@ def _leaves(entries: list[Any]) -> tuple[Leaf, ...] | None:
     if len(names) < len(leaves) or (leaves and len(max(names, key=len)) > NAME_LIMIT):
         return None
     return tuple(leaves)
-
-
-def _elements_behind_markers(kinds: list[t.WireType], counts: list[int | None]) -> list[t.WireType] | None:
-    """The elements where entries can be those of AUTO_ALLOC, a marker each and the object behind it; else None.
-
-    So it is in QEMU 11.1. The same entries are an array of ordinary pointers in which each object stands behind a NULL.
-    """
-    if kinds[0].info != t.PTR_MARKER.info or counts.count(None) < len(counts):
-        return None
-    elements: list[t.WireType] = []
-    last_is_marker = False
-    for kind in kinds:
-        if isinstance(kind, t.Nullptr):
-            elements.append(kind)
-        elif last_is_marker:
-            elements[-1] = kind
-        else:
-            return None
-        last_is_marker = isinstance(kind, t.Nullptr)
-    return None if len(elements) == len(kinds) else elements
-
-
-def _runs(
-    kinds: list[t.WireType], counts: list[int | None], *, indexed: bool
-) -> tuple[list[tuple[t.WireType, int]], bool, list[tuple[t.WireType, int]] | None]:
-    """An array of ordinary pointers as runs of one kind, whether it is compressed, and what else it can be.
-
-    QEMU describes a run of NULLs, or of what is none, by its first element and the length. Three things are not as that
-    says. Where structs cannot be described by the first, each NULL has an entry of its own too, and (up to 11.0) an
-    "array_len" that means nothing. The length of a first run that is not of NULLs is that of the whole array. From 11.1
-    on a last element that differs from a run before it has no entry.
-    """
-    nulls = [isinstance(kind, t.Nullptr) for kind in kinds]
-    by_itself = indexed or not (nulls[0] or counts[0] is not None)
-    if by_itself or any(nulls[place] == nulls[place + 1] for place in range(len(nulls) - 1)):
-        return [(kind, 1) for kind in kinds], False, None
-    lengths = [1 if count is None else count for count in counts]
-    behind = sum(lengths[1:])
-    runs = list(zip(kinds, lengths, strict=True))
-    whole = not nulls[0] and lengths[0] > behind
-    if whole:
-        runs[0] = kinds[0], lengths[0] - behind
-    if counts[-1] is None or t.PTR_MARKER not in kinds:
-        return runs, True, None
-    omits = [*runs, (next(kind for kind, null in zip(kinds, nulls, strict=True) if null is not nulls[-1]), 1)]
-    if whole and len(kinds) > 1:
-        omits[0] = kinds[0], omits[0][1] - 1
-    return runs, True, omits if omits[0][1] > 0 else None
 
 
 def _nested(entry: dict[str, Any]) -> Iterable[Any]:

@@ -215,7 +215,10 @@ def find_vmdesc(data: memoryview, release: Callable[[int, int], None] | None = N
     step = 1 << 17
     while stop > last:
         start = max(0, (stop - 1) // step * step)
-        window = bytes(data[start : min(stop + 8, len(data))])
+        if type(data.obj) is bytes and len(data.obj) == len(data):
+            window, start = data.obj, 0
+        else:
+            window = bytes(data[start : min(stop + 8, len(data))])
         place = len(window)
         while (place := window.rfind(b"\x00\x06", 0, place)) >= 0:
             at = start + place

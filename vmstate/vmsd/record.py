@@ -173,16 +173,16 @@ def record_of(declared: Any) -> Record | None:
 
 def check_noise(noise: Noise, fields: Iterable[str]) -> None:
     """Refuse noise of a kind that there is none of, and of what is none of the fields, given by their wire names."""
-    names = {*fields, ""}
-    names |= {without_numbers(name) for name in names}
     for kind in noise:
         if kind not in KINDS_OF_NOISE:
             raise DescriptionError("no kind of noise", expected=", ".join(KINDS_OF_NOISE), found=repr(kind))
-    for name in noise_entries(noise):
-        if name not in names:
-            raise DescriptionError(
-                "noise of a field that is not there", expected="the wire name of one", found=repr(name)
-            )
+    names = [*fields]
+    strange = noise_entries(noise).keys() - {*names, ""}
+    # Most noise is of a whole field.
+    if strange and (strange := strange - {without_numbers(name) for name in names}):
+        raise DescriptionError(
+            "noise of a field that is not there", expected="the wire name of one", found=repr(min(strange))
+        )
 
 
 def without_numbers(name: str) -> str:
