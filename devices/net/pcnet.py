@@ -1,6 +1,6 @@
 """The AMD PCnet network card.
 
-Facts from QEMU's hw/net/pcnet.c.
+Facts from QEMU's hw/net/pcnet.c, pcnet-pci.c.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from vmstate.declare import (
     array,
     buffer,
     description,
+    device,
     int32,
     secret,
+    struct,
     timer,
     uint16,
     uint32,
@@ -19,6 +21,7 @@ from vmstate.declare import (
     unused,
     version_id,
 )
+from vmstate.devices.pci.device import PCIDevice
 
 
 @description("pcnet", version_id=3, minimum_version_id=2)
@@ -39,3 +42,12 @@ class PCNet(VMState):
     unused_0: None = unused(4, exists=version_id == 2)
     tx_busy: int = int32()
     poll_timer: int = timer()
+
+
+@device("pcnet", models="vmstate.devices.net.models:PCNET")
+@description("pcnet", version_id=3, minimum_version_id=2)
+class PCIPCNet(VMState):
+    """The PCI function and the card in it."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    state: PCNet = struct(PCNet)

@@ -1,11 +1,12 @@
 """The EHCI (USB 2.0) controller.
 
-Facts from QEMU's hw/usb/hcd-ehci.c and hcd-ehci-sysbus.c.
+Facts from QEMU's hw/usb/hcd-ehci.c, hcd-ehci-sysbus.c and hcd-ehci-pci.c.
 """
 
 from __future__ import annotations
 
 from vmstate.declare import VMState, description, device, part, struct, timer, uint32, uint64
+from vmstate.devices.pci.device import PCIDevice
 
 
 @part(noise={"counter": ("frindex", "usbsts_frindex"), "timer": ("last_run_ns",)})
@@ -43,4 +44,13 @@ class EHCI(VMState):
 class EHCISysBus(VMState):
     """The controller of boards without PCI."""
 
+    ehci: EHCI = struct(EHCI, version=2)
+
+
+@device("ehci", models="vmstate.devices.usb.models:EHCI")
+@description("ehci", version_id=2, minimum_version_id=1)
+class EHCIPCI(VMState):
+    """The PCI function and the controller in it."""
+
+    pcidev: PCIDevice = struct(PCIDevice)
     ehci: EHCI = struct(EHCI, version=2)

@@ -1,6 +1,6 @@
 """The OHCI (USB 1.1) controller.
 
-Facts from QEMU's hw/usb/hcd-ohci.c.
+Facts from QEMU's hw/usb/hcd-ohci.c, hcd-ohci-pci.c.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from vmstate.declare import (
     array,
     boolean,
     description,
+    device,
     int32,
     int64,
     part,
+    struct,
     subsection,
     this,
     timer,
@@ -20,6 +22,7 @@ from vmstate.declare import (
     uint16,
     uint32,
 )
+from vmstate.devices.pci.device import PCIDevice
 
 
 @description("ohci-core/port", version_id=1, minimum_version_id=1)
@@ -75,3 +78,12 @@ class OHCIState(VMState):
     async_td: int = uint32()
     async_complete: bool = boolean()
     eof_timer: EofTimer | None = subsection(EofTimer)
+
+
+@device("ohci", models="vmstate.devices.usb.models:OHCI")
+@description("ohci", version_id=1, minimum_version_id=1)
+class OHCIPCI(VMState):
+    """The PCI function and the controller in it."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    state: OHCIState = struct(OHCIState, version=1)

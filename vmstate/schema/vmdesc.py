@@ -76,11 +76,11 @@ class Repeated(dict[str, Any]):
     __hash__ = None  # type: ignore[assignment]
     pairs: list[tuple[str, Any]]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Repeated) and self.pairs == other.pairs
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, Repeated) and self.pairs == value.pairs
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+    def __ne__(self, value: object) -> bool:
+        return not self == value
 
 
 class Device(Data):
