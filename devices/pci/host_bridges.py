@@ -1,7 +1,7 @@
 """PCI host bridges as they show themselves on their bus.
 
-They are those of the PC (Intel 82441FX) and of Q35 (the memory controller hub), the generic one of PCI Express, and that
-of `40p`.
+They are those of the PC (Intel 82441FX) and of Q35 (the memory controller hub), the generic one of PCI Express, and
+that of `40p`.
 
 Facts from QEMU's hw/pci-host/i440fx.c, q35.c, gpex.c, raven.c.
 """

@@ -22,7 +22,7 @@ from vmstate import DescriptionError, SchemaError, Stream, StreamReader, VMState
 from vmstate.events import find_vmdesc
 from vmstate.query.origin import earliest_release
 from vmstate.schema import DIALECTS, Dump, Vmdesc, json_text, read_dump, read_vmdesc
-from vmstate.schema.vmdesc import NOT_SAID
+from vmstate.schema.vmdesc import NOT_SAID, Repeated, VmdescReader
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import MAX_DEPTH
 from vmstate.vmsd.release import Release
@@ -398,6 +398,49 @@ def test_what_cannot_be_is_one_line(name: str) -> None:
 def nested_structs(depth: int) -> bytes:
     front = '{"name": "a", "type": "struct", "struct": {"vmsd_name": "x", "version": 1, "fields": ['
     return vmdesc_text(front * depth + scalar("a") + ']}, "size": 1}' * depth)
+
+
+def nested(depth: int, innermost: str) -> str:
+    text = innermost
+    for _ in range(depth):
+        text = structure("s", [text], 1)
+    return text
+
+
+def test_what_comes_again_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    read = VmdescReader.struct
+
+    def noting(self: VmdescReader, obj: Any, where: str, name: str, version_id: int) -> VMStateDescription:
+        reads.append(name)
+        return read(self, obj, where, name, version_id)
+
+    monkeypatch.setattr(VmdescReader, "struct", noting)
+    text = find_vmdesc(memoryview(plain("qemu-11.1-q35-smp4-rootports.mig.xz")))
+    assert text is not None
+    vmdesc = read_vmdesc.__wrapped__(text)
+    processors = [device for device in vmdesc.devices if device.name == "cpu"]
+    # The first has run, and sends what the others do not.
+    assert len(processors) == 4 and len({id(device.vmsd) for device in processors}) == 2
+    assert reads.count("cpu") == 2
+
+
+def test_what_comes_again_deeper_is_still_too_deep() -> None:
+    part = nested(MAX_DEPTH // 2, scalar("a"))
+    assert read_vmdesc(vmdesc_text(part)).devices[0].vmsd is not None
+    with pytest.raises(SchemaError, match="nests too deeply"):
+        read_vmdesc(vmdesc_text(f"{part}, {scalar('b')}, {nested(MAX_DEPTH // 2 + 1, part)}"))
+
+
+def test_structs_whose_keys_repeat_otherwise_are_not_the_same() -> None:
+    once, twice = {"a": 1}, Repeated({"a": 1})
+    twice.pairs = [("a", 0), ("a", 1)]
+    again = Repeated(twice)
+    again.pairs = [("a", 2), ("a", 1)]
+    assert once != twice and twice != again and twice != once
+    assert {"fields": [twice]} != {"fields": [again]}
+    again.pairs = list(twice.pairs)
+    assert twice == again
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, 100, 200, 300, 1000, 10_000])

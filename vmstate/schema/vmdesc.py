@@ -73,7 +73,7 @@ class Repeated(dict[str, Any]):
     """A JSON object in which a key stands more than once; `pairs` has them all."""
 
     __slots__ = ("pairs",)
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
     pairs: list[tuple[str, Any]]
 
     def __eq__(self, value: object) -> bool:
