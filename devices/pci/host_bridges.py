@@ -1,9 +1,8 @@
 """PCI host bridges as they show themselves on their bus.
 
-They are those of the PC (Intel 82441FX) and of Q35 (the memory controller hub), the generic one of PCI Express, and
-that of `40p`.
+They are those of the PC (Intel 82441FX) and of Q35 (the memory controller hub), and the generic one of PCI Express.
 
-Facts from QEMU's hw/pci-host/i440fx.c, q35.c, gpex.c, raven.c.
+Facts from QEMU's hw/pci-host/i440fx.c, q35.c, gpex.c.
 """
 
 from __future__ import annotations
@@ -36,11 +35,3 @@ class GPEXRoot(VMState):
     """The host bridge."""
 
     parent_obj: PCIDevice = struct(PCIDevice)
-
-
-@device("raven")
-@description("raven")
-class Raven(VMState):
-    """The bridge, as it shows itself on its bus."""
-
-    dev: PCIDevice = struct(PCIDevice)

@@ -437,7 +437,7 @@ def test_structs_whose_keys_repeat_otherwise_are_not_the_same() -> None:
     twice.pairs = [("a", 0), ("a", 1)]
     again = Repeated(twice)
     again.pairs = [("a", 2), ("a", 1)]
-    assert once != twice and twice != again and twice != once
+    assert twice not in (once, again)
     assert {"fields": [twice]} != {"fields": [again]}
     again.pairs = list(twice.pairs)
     assert twice == again
