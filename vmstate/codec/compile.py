@@ -157,16 +157,15 @@ def fuse(codes: Sequence[str], keys: Sequence[str], first: int) -> tuple[Step, P
 
     `first` is the slot of the first of them that has one. What QEMU would write otherwise becomes residue under `keys`.
     """
-    layout = ">" + "".join(codes)
-    # Bytes become a list without a number in between.
-    packed = packer(">" + "".join(f"{code[:-1]}s" if code[-1] == "B" and len(code) > 1 else code for code in codes))
-    size, unpack_from, pack = packed.size, packed.unpack_from, packer(layout).pack
+    layout = unpacked = ">" + "".join(codes)
     shapes = [code for code in codes if code[-1] != "x"]
     last = first + len(shapes)
     arrays: list[tuple[int, int]] = []
     elements = 0
     if len(max(shapes, key=len, default="")) > 1:
-        # Of what is unpacked, where each list of numbers begins and ends.
+        # Bytes become a list without a number in between.
+        unpacked = ">" + "".join([f"{code[:-1]}s" if code[-1] == "B" and len(code) > 1 else code for code in codes])
+        # Of what is unpacked, where each list of numbers begins and ends; one of bytes begins and ends where they are.
         place = 0
         for code in shapes:
             count = 1
@@ -175,6 +174,8 @@ def fuse(codes: Sequence[str], keys: Sequence[str], first: int) -> tuple[Step, P
                 count = 0 if code[-1] == "B" else int(code[:-1])
                 arrays.append((place, place + count))
             place += count or 1
+    packed = packer(unpacked)
+    size, unpack_from, pack = packed.size, packed.unpack_from, packer(layout).pack
     normalises = "x" in layout or "?" in layout
     truths, pads = _places_of_odd_bytes(codes) if normalises else ((), ())
 
@@ -210,7 +211,7 @@ def fuse(codes: Sequence[str], keys: Sequence[str], first: int) -> tuple[Step, P
             _run_residue(codes, keys, ctx, frame.residue, pos)
         return pos + size
 
-    bools = tuple(number for number, code in enumerate(shapes) if code == "?")
+    bools = tuple([number for number, code in enumerate(shapes) if code == "?"]) if "?" in layout else ()
     is_flat = not arrays and "s" not in layout
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
