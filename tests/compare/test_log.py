@@ -207,6 +207,44 @@ def test_what_is_looked_for_first_stands_in_every_line_of_its_kind() -> None:
                 assert known.pattern.search(text) is None or known.needed in text
 
 
+CPREG = "handle_cpreg_{}_in_incoming_stream: system register {} "
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "refuses"),
+    [
+        (
+            CPREG.format("only", "0x1013c080")
+            + "in the incoming stream but unknown on the destination: fail migration",
+            "the stream has the register SCTLR_EL1 (0x1013c080) of the source's processor",
+            True,
+        ),
+        (
+            "warning: " + CPREG.format("missing", "0x200f0010") + "expected by the destination but not in the incoming "
+            "stream: skip it",
+            "the destination's processor has the register p15,2,c0,c0,0 (0x200f0010), which is not in the stream",
+            False,
+        ),
+        ("State blocked by non-migratable device '/fe.0.001e/x-terminal3270'", "the device /fe.0.001e/x-term", True),
+        ("Migration is disabled when VirtFS export path '/x' is mounted in the guest using mount_tag 'y'", "/x", True),
+        ("-M pc-q35-42.0: unsupported machine type", "no machine type of that name", False),
+        ('unsupported machine type: "pc-q35-42.0"', "no machine type of that name", False),
+        ("Use -machine help to list supported machines", "which types QEMU has", False),
+        ("cannot set up guest memory 'pc.ram': Cannot allocate memory", "(Cannot allocate memory)", False),
+        ("-incoming tcp:0:4444: Failed to find an available port: Address already in use", "cannot listen", False),
+        ("-incoming unix:/a: Failed to bind socket to /a: Permission denied", "(Permission denied)", False),
+        ("-drive file=/x: Could not open '/x': No such file or directory", "names /x, which it cannot open", False),
+        ("-device a,id=b: warning: PCI: slot 1 is not valid for a", "QEMU warns", False),
+        ("WARNING: Image format was not specified for 'null-co://' and probing guessed raw.", "QEMU warns", False),
+        ("ALSA lib pcm.c:2660:(snd_pcm_open_noupdate) Unknown PCM default", "not about a load", False),
+        ("2024-01-10 12:00:00.1+0000: Domain id=1 is tainted: host-cpu", "does not vouch for (host-cpu)", False),
+    ],
+)
+def test_a_line_that_a_real_qemu_prints_beside_others(text: str, words: str, refuses: bool) -> None:
+    (line,) = lines_of([text])
+    assert line.says is not None and words in line.says and line.refuses == refuses
+
+
 def test_a_log_that_begins_with_zeros() -> None:
     """As one does that was cut while QEMU had it open."""
     (line,) = read("\0" * 5000 + f"{TIME}{REFUSED[3]}\n").lines

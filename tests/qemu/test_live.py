@@ -134,7 +134,7 @@ def socket_that_says(answer: dict[str, Any]) -> socket.socket:
         (["show"], "which stream? (expected a FILE, or a running machine (--qmp SOCKET))"),
         (["decode"], "which stream? (expected a FILE, or a running machine (--qmp SOCKET))"),
         (["report", "-o", "a"], "which stream? (expected a FILE, or a running machine (--qmp SOCKET))"),
-        (["find", "a", "5", "--qmp", "unix:b"], "one stream is read (expected FILE or --qmp SOCKET, found both)"),
+        (["decode", "a", "--qmp", "unix:b"], "one stream is read (expected FILE or --qmp SOCKET, found both)"),
         (["report", "a", "b", "--qmp", "unix:c", "-o", "d"], "a page is of one stream, or of two"),
         (["diff", "a"], "two moments are compared (expected A B, or A --qmp SOCKET, or --qmp SOCKET, found 1 files)"),
         (["diff", "a", "b", "--qmp", "unix:c"], "two moments are compared"),

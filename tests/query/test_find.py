@@ -121,6 +121,21 @@ def test_the_command_tells_places_and_answers_by_its_exit_code(capsys: pytest.Ca
     assert "nothing is named 'nothing-of-the-kind'" in capsys.readouterr().out
 
 
+def test_several_files_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(FIXTURES / FILTERS), str(FIXTURES / "qemu-7.2-q35-default-devices.mig.xz")]
+    assert main(["find", *files, "hpet_counter"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": 0x")[0] for line in lines] == files
+    assert main(["find", *files, "/nowhere/a.mig", "hpet_counter", "--format", "json"]) == 2
+    printed = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in printed.out.splitlines()] == files
+    assert printed.err == "vmstate: /nowhere/a.mig: no such file or directory\n"
+    # What is in one alone is nowhere in the other.
+    assert main(["find", *files, "virtio.net.mac"]) == 1
+    assert main(["find", files[0]]) == 2
+    assert "what is looked for?" in capsys.readouterr().err
+
+
 def test_no_word_is_no_question() -> None:
     with opened(FILTERS) as stream, pytest.raises(QueryError, match="there is no word to look for"):
         list(find(stream, ""))

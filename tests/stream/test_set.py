@@ -384,6 +384,10 @@ def test_an_address_is_written_as_everybody_writes_it_by_the_name_that_people_us
         assert bytes(stream.find("e1000e.core.permanent_mac")[2]) == bytes.fromhex("525400aabbcc")
         with pytest.raises(vmstate.VMStateError, match="expected 6 elements"):
             assign(stream, "e1000e.permanent_mac=52:54:00:aa:bb")
+        with pytest.raises(
+            vmstate.VMStateError, match="expected numbers with commas between them, an address or a UUI"
+        ):
+            assign(stream, "e1000e.permanent_mac=nobody")
 
 
 @pytest.mark.parametrize("file", [NAMED, NICS], ids=["one that has it", "one that has none"])

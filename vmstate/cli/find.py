@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
 from vmstate.cli.by_source import describe, source_argument
-from vmstate.cli.files import add_qmp
-from vmstate.cli.live import only_source
+from vmstate.cli.files import add_qmp, for_each
+from vmstate.cli.live import files_of, source_of
 from vmstate.cli.show import json_value
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.find import Match, find
@@ -18,7 +19,7 @@ from vmstate.vmsd.state import is_state
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE", nargs="?", help="the stream")
+    parser.add_argument("files", metavar="FILE", nargs="*", help="the stream, or several")
     parser.add_argument(
         "word",
         metavar="WORD",
@@ -32,25 +33,36 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Say where it is; 1 where it is nowhere."""
+    """Say where it is, of several files in each; 1 where it is nowhere."""
+    if not options.files and options.qmp is None and os.path.exists(options.word):
+        raise VMStateError("what is looked for?", expected="vmstate find FILE WORD")
+    files = files_of(options, options.files)
+    return for_each(files, lambda file: _find(file, options, several=len(files) > 1))
+
+
+def _find(file: str, options: argparse.Namespace, *, several: bool) -> int:
     places = 0
-    with load(only_source(options)) as stream:
+    with load(source_of(options, file)) as stream:
         describe(stream, options)
+        name = one_line(str(stream.name))
         try:
             for match in find(stream, options.word):
                 places += 1
-                print(json_line(match) if options.format == "json" else one_line(line(match)))
+                if options.format == "json":
+                    print(json_line(match, file if several else None))
+                else:
+                    print(f"{name}: {one_line(line(match)).lstrip()}" if several else one_line(line(match)))
         except VMStateError as error:
             raise error.within(file=stream.name) from None
-        name = one_line(str(stream.name))
     if not places and options.format == "text":
         print(f"{name}: nothing is named {options.word!r}, has it as a value, or has it among its bytes")
     return 0 if places else 1
 
 
-def json_line(match: Match) -> str:
-    """A place as JSON."""
-    return json.dumps({**match.as_dict(), "path": match.whole_path}, default=json_value)
+def json_line(match: Match, file: str | None) -> str:
+    """A place as JSON, with the file that it is in where there are several."""
+    named = {} if file is None else {"file": file}
+    return json.dumps({**named, **match.as_dict(), "path": match.whole_path}, default=json_value)
 
 
 def line(match: Match) -> str:

@@ -89,7 +89,8 @@ def counted(ctx: Context, frame: Frame, field: Field, value: Any, pos: int) -> l
     assert field.count is not None
     count = number(ctx, frame, field.count, "count", pos)
     if len(flat) != count:
-        raise refuse(ctx, f"{len(flat)} elements", f"{count} elements, as {field.count} says")
+        why = "" if str(field.count) == str(count) else f", as {field.count} says"
+        raise refuse(ctx, f"{len(flat)} elements", f"{count} elements{why}")
     return flat  # type: ignore[no-any-return]
 
 

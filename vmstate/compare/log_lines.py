@@ -12,7 +12,7 @@ from typing import Any
 
 from vmstate.compare.advice import SAME_PROPERTIES, advice_of_block
 from vmstate.compare.explained import LogLine
-from vmstate.stream.registry import comparison_of
+from vmstate.stream.registry import all_descriptions, comparison_of
 from vmstate.vmsd.data import Value
 
 Words = str | Callable[["re.Match[str]", str | None], str | None]
@@ -103,6 +103,18 @@ def _config_register(match: re.Match[str], section: str | None) -> str:
         f"{int(match['read'], 16):#x} in the stream and {int(match['device'], 16):#x} at the destination, where the "
         "guest cannot have written it"
     )
+
+
+def _register(match: re.Match[str], _section: str | None) -> str:
+    """A register of an Arm processor by its name, as the states of the processor have it, and its number."""
+    index = int(match["subject"], 16)
+    kinds = (vmsd.state_class for vmsd in all_descriptions("cpu"))
+    kind = next((kind for kind in kinds if hasattr(kind, "register_names")), None)
+    names = [] if kind is None else kind(cpreg_vmstate_indexes=[index]).register_names
+    named = f"the register {', '.join(names)} ({index:#x})"
+    if match["place"] == "only":
+        return f"the stream has {named} of the source's processor, which the destination's has not"
+    return f"the destination's processor has {named}, which is not in the stream and keeps its first value"
 
 
 def _reason(match: re.Match[str], _section: str | None) -> str:
@@ -383,6 +395,50 @@ _KNOWN = (
         "Of an Arm cpu it is the number of registers: another -cpu, a feature, or a newer release at the source",
     ),
     _line(
+        r"State blocked by non-migratable device '(?P<section>[^']*)'",
+        "the device {section} can neither be saved nor loaded, and no stream is while the machine has it",
+        "take the device out of the machine, or unplug it before the migration",
+    ),
+    _line(
+        r"Migration is disabled when VirtFS export path '(?P<subject>[^']*)' is mounted",
+        "the guest has the folder {subject} mounted (9p), whose state is in no stream",
+        "unmount it in the guest before the migration",
+    ),
+    _line(
+        r"unsupported machine type",
+        "QEMU did not start: it has no machine type of that name",
+        "choose one that both sides have (-M help lists them), or the source's release of QEMU",
+        refuses=False,
+    ),
+    _line(
+        r"cannot set up guest memory '(?P<subject>[^']*)': (?P<reason>.*\S)",
+        "QEMU did not start: the host has not as much memory as {subject} asks for ({reason})",
+        "make room on the host, or look at its hugepages and the domain's limits",
+        refuses=False,
+    ),
+    _line(
+        r"Failed to (?:find an available port|bind socket)(?: to .*)?: (?P<reason>.*\S)",
+        "QEMU cannot listen at the address of -incoming, or of a display or monitor ({reason})",
+        "choose a port that is free, or end what has it",
+        refuses=False,
+    ),
+    _line(
+        r"Could not open '(?P<subject>[^']*)': (?P<reason>.*\S)",
+        "QEMU did not start: the command line names {subject}, which it cannot open ({reason})",
+        "give the destination the storage of the source under the same name",
+        refuses=False,
+    ),
+    _line(
+        r"handle_cpreg_(?P<place>only)_in_incoming_stream: system register (?P<subject>0x[0-9a-f]+) .*: fail",
+        _register,
+        SAME_CPU,
+    ),
+    _line(
+        r"handle_cpreg_(?P<place>only|missing)_in_incoming_stream: system register (?P<subject>0x[0-9a-f]+) ",
+        _register,
+        refuses=False,
+    ),
+    _line(
         r"^(?P<device>[0-9a-f]+) != (?P<read>[0-9a-f]+)$",
         "a number that must be equal is 0x{read} in the stream and 0x{device} at the destination; the next lines say "
         "of what",
@@ -476,17 +532,33 @@ _KNOWN = (
         "QEMU was ended from outside by signal {signal}; that is not about the stream",
         refuses=False,
     ),
+    _line(
+        r"is tainted: (?P<subject>.*)",
+        "libvirt notes what it does not vouch for ({subject}); that is not about a load",
+        refuses=False,
+    ),
     _line(r"char device redirected to", "a character device has a terminal; that is not about a load", refuses=False),
+    *(
+        _line(f"^{start}", "the host's sound or display; that is not about a load", refuses=False)
+        for start in ("ALSA lib ", "alsa: ", "audio: ", "failed to initialize module: ", "Only modules from the same ")
+    ),
     _line(
         r"shutting down, reason=(?P<reason>\w+)",
         "libvirt notes that the domain has ended ({reason})",
         refuses=False,
     ),
-    _line(
-        r"^warning: (?P<subject>.*)$",
-        "QEMU warns, and goes on",
-        refuses=False,
+    *(
+        _line(f"^{start}", "QEMU warns, and goes on", refuses=False)
+        for start in (
+            r"(?:-\w+ .*: )?warning: ",
+            "WARNING: ",
+            "Please configure -smp options ",
+            r"Timer with \w+ zero",
+            "Automatically detecting the format is ",
+            "Specify the 'raw' format ",
+        )
     ),
+    _line("^Use -machine help ", "-machine help says which types QEMU has", refuses=False),
 )
 
 _LIBVIRT = re.compile(

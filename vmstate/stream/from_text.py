@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntFlag
 from typing import Any, get_args
 
@@ -90,7 +91,13 @@ def elements_from_text(text: str, before: Iterable[Any], field: Field | Subsecti
         return [element_from_plain(field.type, element) for element in plain]
     if example is None and isinstance(field, Field):
         example = _example_value(field.type, field.value)
-    return [] if words == [""] else [_plain_from_text(word, example) for word in words]
+    try:
+        return [] if words == [""] else [_plain_from_text(word, example) for word in words]
+    except EncodeError:
+        if not (isinstance(kind, t.Scalar) and kind.size == 1):
+            raise
+        expected = "numbers with commas between them, an address or a UUID"
+        raise EncodeError("the value cannot be read", expected=expected, found=repr(text)[:60]) from None
 
 
 def _example_value(kind: t.WireType, value: Any) -> Any:
@@ -137,7 +144,10 @@ def _flags_from_text(text: str, kind: type[IntFlag]) -> IntFlag:
         elif word[0].isdigit():
             flags |= kind(_integer(word))
         else:
-            raise EncodeError("no such flag", expected=", ".join(kind.__members__), found=repr(word)[:60])
+            close = get_close_matches(word.upper(), kind.__members__)
+            raise EncodeError(
+                "no such flag", expected=" or ".join(close) or ", ".join(kind.__members__), found=repr(word)[:60]
+            )
     return flags
 
 
