@@ -373,6 +373,20 @@ def test_a_fleet_goes_on(hostile: Any) -> None:
             assert row["error"] is None or "QMP: an answer is not of the form" in row["error"], (command, name)
 
 
+@pytest.mark.parametrize("more", [[], ["--live-state"]], ids=["asked", "live state"])
+def test_the_limit_of_a_fleet(more: list[str], hostile: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A machine that does not answer costs the time that was told, and is a row."""
+    monitor = hostile("query-status" if more else "qom-get", ENDS["nothing"])
+    begun = time.monotonic()
+    scan = ["fleet", "scan", "--qmp", monitor.address, "--limit", "0.2", "--workers", "1", "--format", "json", *more]
+    assert main(scan) == 2
+    assert time.monotonic() - begun < 5
+    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "no answer in 0.2 s" in row["error"]
+    assert main([*scan, "--limit", "nan"]) == 2
+    assert "no time to wait" in capsys.readouterr().err
+
+
 def test_a_state_without_end(hostile: Any) -> None:
     """The file is the other side's to write, and to make as large as it likes."""
 

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from vmstate.cli.numbers import one_or_more
+from vmstate.cli.numbers import checked_time, one_or_more
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.changes import read_changes
 from vmstate.fleet.engine import CHUNK, Engine, Poison, as_they_come, cluster_of, pool_of
 from vmstate.fleet.outputs import Case, ParquetRows, case_of, junit, tap
 from vmstate.fleet.scan import DOMAIN, MACHINE, Scan, empty_row, kind_of, outcome_of, places
+from vmstate.qemu.monitor import LIMIT
 
 T = TypeVar("T")
 
@@ -61,6 +62,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="take the device state of each of them: its guest is paused for some milliseconds",
     )
     scan.add_argument(
+        "--limit", metavar="SECONDS", type=float, default=LIMIT, help=f"for each answer of a machine ({LIMIT:g})"
+    )
+    scan.add_argument(
         "--libvirt", metavar="URI", nargs="+", default=[], help="the domains of a libvirt: what their XML says"
     )
     scan.add_argument("--against", metavar="TARGET", help="the destination: a stream of it, or one that was recorded")
@@ -100,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
         if options.libvirt:
             raise VMStateError("the libvirt has no domains", file=options.libvirt[0])
         raise VMStateError("what is to be scanned?", expected="a PLACE, or machines (--qmp SOCKET, --libvirt URI)")
-    scan = Scan(target, not options.no_verify, options.live_state, changes, options.whole)
+    limit = checked_time(options.limit)
+    scan = Scan(target, not options.no_verify, options.live_state, changes, options.whole, limit)
     kept = kept_rows(options.resume)
     left = [file for file in files if file not in kept]
     counts: Counter[str] = Counter()

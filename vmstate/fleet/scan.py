@@ -33,6 +33,7 @@ from vmstate.compare.target import Target, open_target
 from vmstate.errors import VMStateError
 from vmstate.fleet.changes import Changes, read_changes
 from vmstate.fleet.outlines import LARGEST, Outlines
+from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import SUFFIX
 from vmstate.query.origin import earliest_release
 from vmstate.rules.evaluate import read_as_known
@@ -71,6 +72,8 @@ class Scan(Value):
     """A file with findings of `source lint`."""
     whole: bool = False
     """Whether files elsewhere are read with their guest memory."""
+    limit: float = LIMIT
+    """Seconds for each answer of a machine that runs."""
 
     def __call__(self, place: str) -> dict[str, Any]:
         """The row of a file, or of a machine."""
@@ -79,7 +82,7 @@ class Scan(Value):
 
             return row_of_domain(place.removeprefix(DOMAIN), empty_row(place))
         if place.startswith(MACHINE) and not self.live_state:
-            return row_of_machine(place)
+            return row_of_machine(place, self.limit)
         return row_of(place, _known(self))
 
 
@@ -93,8 +96,10 @@ class Known:
         verified: bool = True,
         changes: Changes | None = None,
         whole: bool = False,
+        limit: float = LIMIT,
     ) -> None:
         self.target = target
+        self.limit = limit
         self.seen = Seen()
         self.sound = Sound() if verified else None
         self.judged = Judged(self.seen)
@@ -110,7 +115,7 @@ def _known(scan: Scan) -> Known:
     """What a worker keeps of a scan."""
     target = None if scan.target is None else _target(scan.target)
     changes = None if scan.changes is None else read_changes(scan.changes)
-    return Known(target, verified=scan.verified, changes=changes, whole=scan.whole)
+    return Known(target, verified=scan.verified, changes=changes, whole=scan.whole, limit=scan.limit)
 
 
 @lru_cache(maxsize=8)
@@ -207,7 +212,7 @@ def _stream_at(place: str, known: Known, row: dict[str, Any]) -> Stream:
     if place.startswith(MACHINE):
         from vmstate.qemu.live import live_state_at
 
-        contents: Any = live_state_at(place.removeprefix(MACHINE)).stream()
+        contents: Any = live_state_at(place.removeprefix(MACHINE), limit=known.limit).stream()
     elif "://" in place:
         from vmstate.fleet.remote import contents_of
 
@@ -256,17 +261,17 @@ def empty_row(place: str) -> dict[str, Any]:
     return row | {"devices": [], "features": {}, "findings": [], "changes": [], "read": "all", "error": None}
 
 
-def row_of_machine(place: str) -> dict[str, Any]:
+def row_of_machine(place: str, limit: float = LIMIT) -> dict[str, Any]:
     """The row of a machine that runs, by queries alone: what it is, and which devices it was given.
 
-    `devices` has the names of -device. The guest notices nothing.
+    `devices` has the names of -device, `limit` is the seconds for each answer. The guest notices nothing.
     """
     from vmstate.qemu.live import connected
     from vmstate.qemu.monitor import answers_understood
 
     row = empty_row(place)
     try:
-        with answers_understood(), connected(place.removeprefix(MACHINE)) as monitor:
+        with answers_understood(), connected(place.removeprefix(MACHINE), limit=limit) as monitor:
             name = monitor.ask_or_none("qom-get", {"path": "/machine", "property": "type"})
             row["machine"] = name.removesuffix("-machine") if isinstance(name, str) else None
             row["release"] = ".".join(map(str, monitor.version[:2]))
