@@ -20,13 +20,15 @@ from fake_qemu import fake_qemu
 
 import vmstate
 from vmstate.cli import main
-from vmstate.errors import MachineError, StreamError
+from vmstate.errors import MachineError, NoAnswerError, StreamError
 from vmstate.fleet.scan import row_of_machine
+from vmstate.lab.study import _queue_indices
 from vmstate.qemu import live
 from vmstate.qemu.capture import _memory_beside
 from vmstate.qemu.live import live_state_at
 from vmstate.qemu.monitor import _FORMS, LONGEST, Monitor
 from vmstate.qemu.provenance import SUFFIX
+from vmstate.qemu.snapshot import load_by_job
 
 COLD = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-cold.mig.xz"
 LIMIT = 0.3
@@ -385,6 +387,43 @@ def test_the_limit_of_a_fleet(more: list[str], hostile: Any, capsys: pytest.Capt
     assert "no answer in 0.2 s" in row["error"]
     assert main([*scan, "--limit", "nan"]) == 2
     assert "no time to wait" in capsys.readouterr().err
+
+
+class Answering:
+    """A machine whose monitor answers from a table."""
+
+    def __init__(self, table: dict[str, Any]) -> None:
+        self.monitor: Any = self
+        self.table, self.asked = table, 0
+
+    def ask_or_none(self, command: str, arguments: Any = None) -> Any:
+        self.asked += 1
+        return self.table[command]
+
+
+def test_queues_without_end_and_indices_that_are_none() -> None:
+    card = [{"path": "/a", "name": "virtio-net"}]
+    endless: Any = Answering({"x-query-virtio": card, "x-query-virtio-queue-status": {"last-avail-idx": 1}})
+    assert len(_queue_indices(endless)) == 1024 == endless.asked - 1
+    odd: Any = Answering({"x-query-virtio": card, "x-query-virtio-queue-status": {"last-avail-idx": []}})
+    with pytest.raises(MachineError, match="not of the form that it must have"):
+        _queue_indices(odd)
+
+
+def test_an_event_is_not_waited_for_among_others_without_end(hostile: Any) -> None:
+    """A load by a job: what says that it has ended never comes."""
+    monitor = hostile("snapshot-load", events_for_ever)
+    monitor.deed = lambda serving, request: (
+        serving.answer(request, {}),
+        events_for_ever(serving, request),
+    )
+    with Monitor(monitor.address.removeprefix("unix:"), limit=2) as connection:
+        machine: Any = Answering({})
+        machine.monitor = connection
+        begun = time.monotonic()
+        with pytest.raises(NoAnswerError, match="other events come"):
+            load_by_job(machine, 0.3)
+        assert time.monotonic() - begun < 5
 
 
 def test_a_state_without_end(hostile: Any) -> None:

@@ -31,6 +31,7 @@ from vmstate.lab.network import HOST, OwnNetwork, no_tap
 from vmstate.qemu.capture import capture_machine, capture_started
 from vmstate.qemu.live import live_state
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
+from vmstate.qemu.monitor import answers_understood
 from vmstate.saved.loading import load
 from vmstate.vmsd.data import Data, Value
 
@@ -42,6 +43,9 @@ PING = f"ping -c 2 -W 4 {HOST}"
 PER_ITEM = "per-item"
 ANNOUNCED = "sleep 1.5"
 """Until a guest that was loaded has told its network where it is now (five times, in 50 to 350 ms more each time)."""
+
+MOST_QUEUES = 1024
+"""Queues of a virtio device (VIRTIO_QUEUE_MAX)."""
 
 
 class Action(Data):
@@ -449,16 +453,17 @@ def _type_and_ask(machine: Machine, lines: Iterable[str], commands: Iterable[tup
         raise _NotDone(f"it cannot be done there: {error}") from None
 
 
+@answers_understood()
 def _queue_indices(machine: Machine) -> dict[int, int]:
     """Where each queue of the card is, as far as QEMU tells: the next entry that the device takes."""
     devices = machine.monitor.ask_or_none("x-query-virtio") or []
     path = next((device["path"] for device in devices if device["name"] == "virtio-net"), None)
     indices: dict[int, int] = {}
-    while path is not None:
-        queue = machine.monitor.ask_or_none("x-query-virtio-queue-status", {"path": path, "queue": len(indices)})
+    for number in range(MOST_QUEUES) if path is not None else ():
+        queue = machine.monitor.ask_or_none("x-query-virtio-queue-status", {"path": path, "queue": number})
         if queue is None:
             break
-        indices[len(indices)] = int(queue.get("last-avail-idx", 0))
+        indices[number] = int(queue.get("last-avail-idx", 0))
     return indices
 
 

@@ -226,7 +226,12 @@ class Monitor:
         return [self._next() for _ in range(len(self._events))]
 
     def next_event(self, limit: float) -> dict[str, Any]:
-        """The next event, which is waited for. Raises `NoAnswerError` where none comes in so many seconds."""
+        """The next event, which is waited for. Raises `NoAnswerError` where none comes in so many seconds.
+
+        Nor is one taken where the time is over already: others may come for ever.
+        """
+        if limit < 0:
+            raise NoAnswerError("QMP: other events come, and not the one that is waited for")
         end = time.monotonic() + limit
         while not self._events:
             message = self._message("QMP: an event", limit, end)
