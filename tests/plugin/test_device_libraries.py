@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from libraries import BEEPER, install, run
 from recorded import FIXTURES, NO_VMDESC, S390X
+
+from vmstate.stream import announced
 
 WARNING = "the device library of mydevices 1.0 is broken: "
 
@@ -178,6 +182,30 @@ def test_a_library_that_takes_long_is_named(options: list[str], tmp_path: Path) 
     assert [line.partition("the device library of ")[2] for line in done.stderr.splitlines()] == (
         [] if options else ["mydevices 1.0 takes long, and is waited for"]
     )
+
+
+def test_one_thread_watches_all_questions_and_ends_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announced, "LONG", 0.1)
+    told: list[str] = []
+    monkeypatch.setattr(announced, "_tell", told.append)
+    before = threading.active_count()
+    assert [announced.asked(f"quick {number}", abs, -number) for number in range(500)] == list(range(500))
+    assert threading.active_count() <= before + 1
+    assert announced.asked("slow", lambda: time.sleep(0.4)) is None
+    assert [line.partition(" of ")[2] for line in told] == ["slow takes long, and is waited for"]
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert threading.active_count() == before
+
+
+def test_where_no_thread_can_be_had_a_library_is_asked_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(announced, "_WATCHES", set())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert announced.asked("any", abs, -1) == 1
 
 
 def test_a_program_can_ask_for_silence(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from importlib.metadata import distributions
@@ -33,6 +34,12 @@ LONGEST = 500
 
 _ASKING: set[int] = set()
 """Threads in which the libraries are being imported."""
+
+_OPEN: dict[object, tuple[float, str]] = {}
+"""Questions that are not answered yet: when the distribution that is asked is to be named, and its name."""
+
+_WATCHES: set[threading.Thread] = set()
+"""The thread that looks after them, where there is one."""
 
 _WARNED: set[str] = set()
 """What has been warned of: distributions that are broken, and words."""
@@ -90,14 +97,41 @@ def asked_or(default: T, distribution: str, function: Callable[..., T], *argumen
 
 def asked(distribution: str, function: Callable[..., T], *arguments: Any) -> T:
     """What a function of a library gives, with what it prints on standard error; one that takes long is named."""
-    watch = threading.Timer(LONG, _tell, (f"the device library of {distribution} takes long, and is waited for",))
-    watch.daemon = True
-    watch.start()
+    question = object()
     try:
+        _OPEN[question] = (time.monotonic() + LONG, distribution)
+        _keep_watch()
         with redirect_stdout(sys.stderr):
             return function(*arguments)
     finally:
-        watch.cancel()
+        _OPEN.pop(question, None)
+
+
+def _keep_watch() -> None:
+    """Start the thread that names libraries which take long, where there is none."""
+    # Behind a fork it is there no more.
+    if not any(thread.is_alive() for thread in list(_WATCHES)):
+        thread = threading.Thread(target=_watch, daemon=True)
+        # Where no thread can be had, nobody is named.
+        with suppress(RuntimeError):
+            thread.start()
+            _WATCHES.add(thread)
+
+
+def _watch() -> None:
+    """Name libraries that take long, until no question is open. A question that is asked meanwhile is due later."""
+    while True:
+        if not _OPEN:
+            _WATCHES.clear()
+            # Who asked just before that has seen a watch, and started none.
+            if not _OPEN:
+                return
+        time.sleep(max(0.0, min((due for due, _ in list(_OPEN.values())), default=0.0) - time.monotonic()))
+        now = time.monotonic()
+        for question, (due, distribution) in list(_OPEN.items()):
+            if due <= now:
+                _OPEN.pop(question, None)
+                _tell(f"the device library of {distribution} takes long, and is waited for")
 
 
 def warn(distribution: str, error: BaseException) -> None:
