@@ -75,6 +75,7 @@ _COPY = 1 << 20
 class Section(Generic[S]):
     """A section: its header, its state, its footer. `Section[VirtIONet]` is one whose state is of that class.
 
+    `Stream.section` gives that; of `stream[name]` and `stream.sections` the state is `Any` to type checkers.
     `offset` is the absolute offset of its first byte; `size` is that of header, state and footer together, as read.
     `described_by` is "library", "vmdesc" or "none"; without a description `state` is bytes, and `problem`
     says why a description that the library has was of no use. The state of RAM is a
