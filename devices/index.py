@@ -72,6 +72,8 @@ def announced_in(module: ModuleType) -> Iterator[Announced]:
         if isinstance(vmsd, VMStateDescription) and vmsd.state_class is not None:
             record = record_of(vmsd)
             if record is not None and vmsd.state_class.__module__ == module.__name__:
+                # What is wrong with it is told now, not when a stream has it.
+                vmsd.complete()
                 yield Announced(place, record, vmsd)
 
 

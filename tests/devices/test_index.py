@@ -179,6 +179,21 @@ def test_misuse_of_the_words() -> None:
             record: int = uint8()
 
 
+def test_what_is_wrong_with_a_class_of_the_library_is_told_when_the_index_is_made() -> None:
+    """Its fields are made late; whoever adds a device would learn of it from the first stream that has it."""
+    module = ModuleType("vmstate.devices.misc.beeper")
+
+    @device("beeper", noise={"counter": ("regs.pitch",)})
+    @description("beeper", version_id=1)
+    class Beeper:
+        __module__ = module.__name__
+        on: int = uint8()
+
+    module.Beeper = Beeper  # type: ignore[attr-defined]
+    with pytest.raises(DescriptionError, match="beeper: noise of a field that is not there"):
+        list(index.announced_in(module))
+
+
 def test_a_place_that_leads_nowhere_is_named() -> None:
     record = Record(idstrs=("x",), answers="vmstate.errors:Nothing")
     with pytest.raises(DescriptionError, match=r"nothing at 'vmstate\.errors:Nothing'"):

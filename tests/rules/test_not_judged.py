@@ -101,6 +101,7 @@ def test_noise_of_no_field_is_refused(noise: Any) -> None:
                 a: int = uint8()
 
         assert repr(caught.value.found) in (repr("'beebs'"), repr("'b'"))
+        assert str(caught.value).startswith("beeper: ")
 
 
 def test_noise_goes_by_wire_names_and_stands_for_all_numbers() -> None:

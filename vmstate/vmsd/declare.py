@@ -544,7 +544,7 @@ def description(
         def members() -> dict[str, Any]:
             fields, subsections, cls.__vmstate_defaults__ = _collect(name, cls)
             if (record := record_of(cls)) is not None:
-                check_noise(record.noise, (field.name for field in fields))
+                check_noise(name, record.noise, (field.name for field in fields))
             return {"fields": fields, "subsections": subsections}
 
         if cls.__module__.startswith("vmstate."):
@@ -577,7 +577,7 @@ def _with_record(record: Record) -> Callable[[type[T]], type[T]]:
             raise DescriptionError(f"the attribute {ATTRIBUTE!r} is what the device says of itself: say name=")
         vmsd: VMStateDescription = cls.vmsd  # type: ignore[attr-defined]
         if vmsd.is_complete:
-            check_noise(record.noise, (field.name for field in vmsd.fields))
+            check_noise(vmsd.name, record.noise, (field.name for field in vmsd.fields))
         strange = set(record.provisional) - set(cls.__vmstate_words__)  # type: ignore[attr-defined]
         if strange:
             raise DescriptionError("a provisional value of a field that is not there", found=repr(min(strange)))

@@ -171,17 +171,22 @@ def record_of(declared: Any) -> Record | None:
     return record if isinstance(record, Record) else None
 
 
-def check_noise(noise: Noise, fields: Iterable[str]) -> None:
-    """Refuse noise of a kind that there is none of, and of what is none of the fields, given by their wire names."""
+def check_noise(name: str, noise: Noise, fields: Iterable[str]) -> None:
+    """Refuse noise of a kind that there is none of, and of what is none of a description's fields (wire names)."""
     for kind in noise:
         if kind not in KINDS_OF_NOISE:
-            raise DescriptionError("no kind of noise", expected=", ".join(KINDS_OF_NOISE), found=repr(kind))
+            raise DescriptionError(
+                "no kind of noise", section=name, expected=", ".join(KINDS_OF_NOISE), found=repr(kind)
+            )
     names = [*fields]
     strange = noise_entries(noise).keys() - {*names, ""}
     # Most noise is of a whole field.
     if strange and (strange := strange - {without_numbers(name) for name in names}):
         raise DescriptionError(
-            "noise of a field that is not there", expected="the wire name of one", found=repr(min(strange))
+            "noise of a field that is not there",
+            section=name,
+            expected="the wire name of one; what is in a struct its own class says, by @part(noise=...)",
+            found=repr(min(strange)),
         )
 
 
