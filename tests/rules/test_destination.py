@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import vmstate
+from vmstate.compare.target import of_stream
 from vmstate.devices.acpi.cpu_hotplug import DEV_COUNT
 from vmstate.fuzz.compose import minimal
 from vmstate.fuzz.grow import Grower
@@ -309,6 +310,17 @@ def test_the_timers_of_hpet_are_those_of_the_destination_since_10_0(
     for release, is_refused in ((Release(7, 2), False), (Release(10, 0), True)):
         rules = [finding.rule for finding in destination(release).check(apply(machine.data, grown))]
         assert rules == (["hpet-timers"] if is_refused else [])
+
+
+def test_a_rule_of_a_newer_release_is_told_so_where_the_release_is_not_known(machine: Subject) -> None:
+    count, timers = place_of(machine, "hpet", "num_timers_save"), place_of(machine, "hpet", "timer_")
+    one_more = machine.raw(timers)[: timers.size // 3]
+    grown = vmstate.load(apply(machine.data, [(count.offset, count.end, b"\4"), (timers.end, timers.end, one_more)]))
+    target = of_stream(vmstate.load(machine.data))
+    (finding,) = vmstate.explain(grown, target.replaced(release=None)).findings
+    assert finding.message.endswith("the destination 3 (QEMU minds it from 10.0 on)")
+    (finding,) = vmstate.explain(grown, target.replaced(release=Release(10, 0))).findings
+    assert finding.message.endswith("the destination 3")
 
 
 @pytest.mark.parametrize(

@@ -678,7 +678,7 @@ class SectionCheck:
             self.findings.not_judged.append(": ".join(part for part in place if part))
             return
         # A release that is not known is taken for the newest.
-        offset = self.source.place(path)
+        offset, minded = self.source.place(path), f" (QEMU minds it from {rule.since} on)" if is_unreleased else ""
         if rule.id == KNOWN_SINCE:
             part = self.structs.get(path or "")
             name = path or "" if part is None else part.name
@@ -694,7 +694,7 @@ class SectionCheck:
         elif rule.needs - {MEMORY.name}:
             yield self.finding(
                 rule.id,
-                result.filled(rule.text, self.section.name),
+                result.filled(rule.text, self.section.name) + minded,
                 path=path,
                 offset=offset,
                 qemu_error=self.loading_line
@@ -707,7 +707,7 @@ class SectionCheck:
         else:
             yield self.finding(
                 rule.id,
-                f"no QEMU takes this: {result.text}",
+                f"no QEMU takes this: {result.text}{minded}",
                 path=path,
                 offset=offset,
                 qemu_error=self.loading_line if rule.qemu_error is None else result.filled(rule.qemu_error),
