@@ -31,6 +31,11 @@ BROKEN = {
         None,
         "PanicException: called `unwrap()`",
     ),
+    "makes errors of warnings": (
+        "import warnings; warnings.simplefilter('error'); raise ValueError('not today')",
+        None,
+        "ValueError: not today",
+    ),
     "ends a generator": ("raise GeneratorExit", None, "broken: GeneratorExit"),
     "raises what has no words": (
         f"{MUTE}raise Mute",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from importlib.metadata import distributions
 from typing import Any, TypeVar
+from warnings import catch_warnings
 
 from vmstate.errors import DescriptionError, DeviceLibraryWarning
 
@@ -101,7 +102,8 @@ def asked(distribution: str, function: Callable[..., T], *arguments: Any) -> T:
     try:
         _OPEN[question] = (time.monotonic() + LONG, distribution)
         _keep_watch()
-        with redirect_stdout(sys.stderr):
+        # What it wants of warnings is no matter of this program's: an error of the next would end a command.
+        with redirect_stdout(sys.stderr), catch_warnings():
             return function(*arguments)
     finally:
         _OPEN.pop(question, None)
