@@ -1,7 +1,7 @@
 """A PowerPC processor; and what a destination compares of it and of one of RISC-V: the version, the timers of Sstc.
 
-Facts from QEMU's target/ppc/machine.c, target/ppc/cpu_init.c (ppc_pvr_match_power*) and target/riscv/machine.c
-(vmstate_sstc).
+Facts from QEMU's target/ppc/machine.c, target/ppc/cpu_init.c (ppc_pvr_match_power*), target/ppc/compat.c and
+target/riscv/machine.c (vmstate_sstc).
 """
 
 from __future__ import annotations
@@ -40,20 +40,37 @@ from vmstate.vmsd.destination import Comparison, Identity
 PVR = 287
 """The number of the register among the special purpose registers."""
 
-POWER9 = 0x004E
-"""The upper half of its register."""
+_POWER9 = 0x4E
+_LEVELS = {0x3F: 2, 0x4A: 2, 0x4B: 3, 0x4C: 3, 0x4D: 3, 0x4E: 4, 0x80: 5, 0x82: 5}
+"""The upper half of the register, of POWER7 to POWER11 -> the newest instruction set that the processor has."""
+
+_LEVEL_OF_MODE = {0x0F000002: 1, 0x0F000003: 2, 0x0F100003: 2, 0x0F000004: 3, 0x0F000005: 4, 0x0F000006: 5}
+_POWER11 = 0x0F000007
+"""What the guest asks for when it is to run as on an older processor, from POWER6 on -> the instruction set of that."""
 
 
-def _takes(sent: int, local: int) -> bool:
+def _takes(sent: int, local: int, release: Release | None) -> bool:
     """Whether a processor goes on as another: of the same family, and of the same version where that counts."""
-    if sent == local:
-        return True
-    if sent >> 16 != local >> 16 or sent & 0xF00 != local & 0xF00:
+    family, level = local >> 16, _LEVELS.get(local >> 16)
+    if sent == local or level is None:
+        return sent == local
+    if release is not None and release < Release(7, 2):
+        return _LEVELS.get(sent >> 16) == level
+    if sent >> 16 != family or level < _LEVELS[_POWER9]:
+        return sent >> 16 == family
+    if sent & 0xF00 != local & 0xF00:
         return False
-    if local >> 16 == POWER9:
+    if family == _POWER9 and (release is None or release >= Release(8, 1)):
         # DD2.0 and DD2.1 are power9_v2.0, DD2.2 and DD2.3 power9_v2.2.
         return sent & 0xF00 == 0x200 and local & 0xF == (0 if sent & 0xF < 2 else 2)
     return True
+
+
+def _has_mode(mode: int, local: int, release: Release | None) -> bool:
+    """Whether a processor can run as the older one."""
+    if mode == _POWER11:
+        return local >> 16 in (0x80, 0x82) and (release is None or release >= Release(9, 2))
+    return mode in _LEVEL_OF_MODE and _LEVEL_OF_MODE[mode] <= _LEVELS.get(local >> 16, 0)
 
 
 CPU = undescribed(
@@ -68,6 +85,10 @@ CPU = undescribed(
                 _takes,
                 "give both sides the same CPU model with its version (-cpu power9_v2.0, power9_v2.2): that without a "
                 "version is another from release to release",
+                "cpu/compat",
+                "the processor that the guest runs as (its logical PVR)",
+                _has_mode,
+                "give the destination a processor as new as that, or max-cpu-compat= of the machine on both sides",
             ),
         ),
         # SCR_EL3 of Arm (which the devices of this name are as well), and a 4xx processor.

@@ -121,20 +121,18 @@ PVR = 287
 """Where the processor version is among the special purpose registers."""
 
 
-def powerpc(version: int, *, described: bool = True) -> bytes:
-    """A stream with a processor of a version, as a vmdesc describes it, or as none does."""
+def powerpc(version: int, mode: int | None = None, *, with_vmdesc: bool = True) -> bytes:
+    """A stream with a processor of a version, and what it runs as, as a vmdesc describes it, or as none does."""
     registers = [0] * REGISTERS
     registers[PVR] = version
-    data = framing.section("cpu", version_id=5, payload=struct.pack(f">{REGISTERS}Q", *registers))(sent())
-    stream = vmstate.load(data)
-    if described:
-        at = next(place for place, part in enumerate(stream.parts) if isinstance(part, Vmdescription))
-        top = json.loads(stream.vmdesc_text or b"{}")
-        field = {"name": "env.spr", "array_len": REGISTERS, "type": "uint64", "size": 8}
-        entry = {"name": "cpu", "instance_id": 0, "vmsd_name": "cpu", "version": 5, "fields": [field]}
-        top["devices"].append(entry)
-        stream.parts[at] = Vmdescription(json.dumps(top).encode())
-    return stream.to_bytes()
+    payload, more = struct.pack(f">{REGISTERS}Q", *registers), {}
+    if mode is not None:
+        payload += subsection("cpu/compat", 1, struct.pack(">I", mode))
+        inner = {"name": "compat_pvr", "type": "uint32", "size": 4}
+        more = {"subsections": [{"vmsd_name": "cpu/compat", "version": 1, "fields": [inner]}]}
+    data = framing.section("cpu", version_id=5, payload=payload)(sent())
+    field = {"name": "env.spr", "array_len": REGISTERS, "type": "uint64", "size": 8}
+    return described(data, "cpu", version_id=5, fields=[field], **more) if with_vmdesc else data
 
 
 @pytest.mark.parametrize(
@@ -150,14 +148,57 @@ def powerpc(version: int, *, described: bool = True) -> bytes:
         (0x4E1200, 0x4E1200, True),
     ],
 )
-@pytest.mark.parametrize("described", [True, False])
-def test_a_powerpc_processor_is_known_by_its_version(received: int, local: int, takes: bool, described: bool) -> None:
+@pytest.mark.parametrize("with_vmdesc", [True, False])
+def test_a_powerpc_processor_is_known_by_its_version(received: int, local: int, takes: bool, with_vmdesc: bool) -> None:
     target = of_stream(vmstate.load(powerpc(local))).replaced(release=Release(10, 0))
-    explained = vmstate.explain(powerpc(received, described=described), target)
+    explained = vmstate.explain(powerpc(received, with_vmdesc=with_vmdesc), target)
     assert explained.verdict == ("loads" if takes else "fails")
     if not takes:
         assert explained.qemu_error == "error while loading state for instance 0x0 of device 'cpu'"
         assert explained.findings[0].path == "env.spr[287]" and hex(received) in explained.findings[0].message
+
+
+POWER7, POWER8E, POWER8, POWER9_1, POWER9_20, POWER9_22, POWER10, POWER11 = (
+    0x3F0203,
+    0x4B0201,
+    0x4D0200,
+    0x4E0100,
+    0x4E1200,
+    0x4E1202,
+    0x801200,
+    0x821200,
+)
+AS_POWER7, AS_POWER8, AS_POWER9 = 0xF000003, 0xF000004, 0xF000005
+
+
+@pytest.mark.parametrize(
+    ("release", "sent", "local", "verdict"),
+    [
+        ("5.2", (POWER8E, None), (POWER8, None), "loads"),
+        ("7.2", (POWER8E, None), (POWER8, None), "fails"),
+        ("5.2", (POWER9_1, None), (POWER9_20, None), "loads"),
+        ("7.2", (POWER9_1, None), (POWER9_20, None), "fails"),
+        ("10.0", (POWER9_20, None), (POWER9_22, None), "fails"),
+        ("7.2", (POWER7, None), (POWER8, None), "fails"),
+        ("10.0", (POWER9_20, AS_POWER8), (POWER8, None), "loads"),
+        ("5.2", (POWER9_20, AS_POWER7), (POWER10, None), "loads"),
+        ("10.0", (POWER10, AS_POWER9), (POWER8, None), "fails"),
+        ("10.0", (POWER8, AS_POWER7), (POWER7, None), "loads"),
+        ("10.0", (POWER11, None), (POWER10, None), "fails"),
+        ("10.0", (POWER11, None), (POWER10, AS_POWER9), "loads"),
+        ("7.2", (POWER8, None), (POWER9_20, AS_POWER8), "loads"),
+    ],
+)
+@pytest.mark.parametrize("with_vmdesc", [True, False])
+def test_a_power_processor_that_runs_as_an_older_one(
+    release: str, sent: tuple[int, int | None], local: tuple[int, int | None], verdict: str, with_vmdesc: bool
+) -> None:
+    """Each as a QEMU of that release did, which was given the streams of such machines."""
+    target = of_stream(vmstate.load(powerpc(*local))).replaced(release=Release.read(release))
+    explained = vmstate.explain(powerpc(*sent, with_vmdesc=with_vmdesc), target)
+    assert explained.verdict == verdict
+    rules = [finding.rule for finding in explained.findings if finding.severity == "breaks"]
+    assert rules == ["identity-differs"] * (verdict == "fails")
 
 
 @pytest.mark.qemu
@@ -248,7 +289,7 @@ def test_a_subsection_is_found_where_nothing_describes_the_section(version_id: i
 
 
 def test_a_powerpc_processor_is_known_by_its_version_where_its_subsections_are_others() -> None:
-    received = powerpc(0x4E1200, described=False)
+    received = powerpc(0x4E1200, with_vmdesc=False)
     stream = vmstate.load(received)
     cpu = next(section for section in stream.sections if section.name == "cpu")
     end = cpu.payload_offset + len(cpu.payload())

@@ -800,16 +800,31 @@ class SectionCheck:
             sent, local = (number_at(state, identity.field, identity.place) for state in states)
             if sent is None or local is None:
                 sent, local = self.numbers_in_place(identity)
-            if sent is None or local is None or identity.takes(sent, local):
+            if sent is None or local is None:
                 continue
+            # Where none is sent the destination keeps its own.
+            mode, own_mode = (mode_in(section, identity.mode) for section in (self.section, self.counterpart))
+            path, advice, release = f"{identity.field}[{identity.place}]", identity.advice, self.target.release
+            if mode is not None:
+                if identity.has_mode(mode, local, release):
+                    continue
+                path, advice = identity.mode, identity.mode_advice
+                text = (
+                    f"{identity.mode_name} is {mode:#x} in the stream, which the destination's {local:#x} does not have"
+                )
+            elif own_mode is not None or identity.takes(sent, local, release):
+                continue
+            else:
+                text = f"{identity.name} is {sent:#x} in the stream and {local:#x} on the destination"
+                text += ", which does not take it"
             yield self.finding(
                 "identity-differs",
-                f"{identity.name} is {sent:#x} in the stream and {local:#x} on the destination, which does not take it",
-                path=f"{identity.field}[{identity.place}]",
+                text,
+                path=path,
                 # It is looked at when the section has been read.
                 offset=self.section.offset + self.section.size - 1,
                 qemu_error=self.loading_line,
-                advice=identity.advice,
+                advice=advice,
             )
 
     def numbers_in_place(self, identity: Identity) -> tuple[int | None, int | None]:
@@ -1045,6 +1060,13 @@ def number_at(state: Any, field: str, index: int) -> int | None:
         return None
     value = values[index]
     return value if isinstance(value, int) else None
+
+
+def mode_in(section: Section, name: str) -> int | None:
+    """The number of 32 bits in a subsection which has nothing else, whether the section is described or not."""
+    header = bytes((SUBSECTION, len(name))) + name.encode()
+    _, mark, behind = bytes(section.payload()).rpartition(header)
+    return int.from_bytes(behind[4:8], "big") if mark and len(behind) >= 8 else None
 
 
 def numbers_in(state: Any) -> dict[str, int]:

@@ -42,14 +42,20 @@ class Identity(NamedTuple):
     """A number of an array by which a destination knows whether the stream is of a device like its own.
 
     `field` is the array's wire name, `place` that of the number in it, `name` what it is called; `takes` says whether a
-    destination with the second value takes the first.
+    destination of a release (None: the newest) with the second value takes the first. Where the number in the
+    subsection `mode` is sent, it is that which the destination must have, as `has_mode` says of it; where it is not
+    sent, and the destination is in such a mode itself, nothing is compared.
     """
 
     field: str
     place: int
     name: str
-    takes: Callable[[int, int], bool]
+    takes: Callable[[int, int, Release | None], bool]
     advice: str
+    mode: str
+    mode_name: str
+    has_mode: Callable[[int, int, Release | None], bool]
+    mode_advice: str
 
 
 class WrongObject(NamedTuple):
