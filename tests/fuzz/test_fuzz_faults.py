@@ -292,7 +292,7 @@ def an_offset_outside_is_an_index_error(patch: Patch) -> None:
         return right(ctx, vmsd, pos)
 
     patch.setattr(structs, "peek_subsection", peek)
-    patch.setattr(codec, "_STUMBLES", (struct.error,))
+    patch.setattr(codec, "STUMBLES", (struct.error,))
 
 
 # The early engine.

@@ -20,7 +20,7 @@ from vmstate.rules.command_line import facts_of_command
 from vmstate.rules.edit import Likeness
 from vmstate.stream.finding import Finding
 from vmstate.stream.stream import Section, Stream
-from vmstate.vmsd.expr import IDSTR, OWN_STATE
+from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import KNOWN_SINCE
 from vmstate.vmsd.state import facts_of
@@ -176,8 +176,11 @@ def test_set_refuses_what_qemu_refuses_or_has_not_judged_it(case: dict[str, Any]
             return
         assert rule.needs - {OWN_STATE.name}
         assert rule.id in {finding.rule for finding in unjudged(stream)}
-        # And whoever changes it is told.
-        assert rule.id in {finding.rule for edit in edits for finding in edit.not_judged}
+        # And whoever changes it is told, but of what those releases would not have taken before the change either.
+        was_broken = rule.needs == {RELEASE.name} and rule.id in {
+            finding.rule for finding in unjudged(vmstate.load(before))
+        }
+        assert was_broken or rule.id in {finding.rule for edit in edits for finding in edit.not_judged}
 
 
 @each_case
