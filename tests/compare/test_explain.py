@@ -325,6 +325,7 @@ def test_recorded_destinations_that_are_none_are_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("key", ["dump", "compat_properties", "other", None])
+@pytest.mark.slow
 def test_many_values_in_a_destination_are_refused_before_they_are_read(key: str | None) -> None:
     """Made of little that does not repeat itself, they pass for what xz makes of a good text."""
     many = ",".join(str(number * 2654435761 % (1 << 32)) for number in range(MOST_VALUES + 1))

@@ -148,7 +148,7 @@ def powerpc(version: int, mode: int | None = None, *, with_vmdesc: bool = True) 
         (0x4E1200, 0x4E1200, True),
     ],
 )
-@pytest.mark.parametrize("with_vmdesc", [True, False])
+@pytest.mark.parametrize("with_vmdesc", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_powerpc_processor_is_known_by_its_version(received: int, local: int, takes: bool, with_vmdesc: bool) -> None:
     target = of_stream(vmstate.load(powerpc(local))).replaced(release=Release(10, 0))
     explained = vmstate.explain(powerpc(received, with_vmdesc=with_vmdesc), target)
@@ -189,7 +189,7 @@ AS_POWER7, AS_POWER8, AS_POWER9 = 0xF000003, 0xF000004, 0xF000005
         ("7.2", (POWER8, None), (POWER9_20, AS_POWER8), "loads"),
     ],
 )
-@pytest.mark.parametrize("with_vmdesc", [True, False])
+@pytest.mark.parametrize("with_vmdesc", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_power_processor_that_runs_as_an_older_one(
     release: str, sent: tuple[int, int | None], local: tuple[int, int | None], verdict: str, with_vmdesc: bool
 ) -> None:

@@ -76,6 +76,7 @@ def threads(workers: int) -> Engine:
     return Engine(lambda _: ThreadPoolExecutor(1), workers, lambda: None)
 
 
+@pytest.mark.slow
 def test_results_come_as_they_are_done_or_in_order() -> None:
     """So that what is done can be kept, also where something before it is not."""
 

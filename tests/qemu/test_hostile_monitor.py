@@ -511,9 +511,14 @@ def test_half_a_character_and_an_event_of_another_form(hostile: Any) -> None:
     ("verb", "command"),
     [
         (["load"], "query-migrate"),
-        (["explain", "--against"], "query-migrate-capabilities"),
-        (["matrix", "--workers", "1"], "query-migrate-capabilities"),
-        (["capture"], "query-migrate-parameters"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (["explain", "--against"], "query-migrate-capabilities"),
+                (["matrix", "--workers", "1"], "query-migrate-capabilities"),
+                (["capture"], "query-migrate-parameters"),
+            )
+        ),
     ],
 )
 @pytest.mark.parametrize("answer", ["3", "null", "[[]]", "1e999", '{"status": 3}', '"x"'])

@@ -121,6 +121,7 @@ def test_the_command_tells_places_and_answers_by_its_exit_code(capsys: pytest.Ca
     assert "nothing is named 'nothing-of-the-kind'" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_several_files_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     files = [str(FIXTURES / FILTERS), str(FIXTURES / "qemu-7.2-q35-default-devices.mig.xz")]
     assert main(["find", *files, "hpet_counter"]) == 0

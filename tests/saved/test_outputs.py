@@ -215,7 +215,8 @@ def test_encode_takes_memory_from_plain_files_alone(
     assert not (tmp_path / "again.mig").exists()
 
 
-@pytest.mark.parametrize("unbuffered", ["", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.slow
 def test_decode_goes_out_whole(unbuffered: str) -> None:
     """Python without a buffer writes as much as a pipe takes, and says nothing of the rest."""
     command = f"{sys.executable} -m vmstate decode --memory {FIXTURES / LARGE} | (sleep 1; wc -c)"

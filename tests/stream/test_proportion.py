@@ -72,7 +72,8 @@ SPARSE: dict[str, tuple[int, dict[str, Any] | None]] = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much memory was held at most")
 @pytest.mark.parametrize("kind", SPARSE)
-@pytest.mark.parametrize("verb", ["info", pytest.param("show", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("verb", ["info", "show"])
+@pytest.mark.slow
 def test_a_sparse_section(tmp_path: Path, kind: str, verb: str) -> None:
     code, held, printed = peak(verb, sparse(tmp_path / "sparse.mig", *SPARSE[kind]))
     assert (code, printed.count("\n")) in ((0, 0), (2, 1)), printed
@@ -91,12 +92,12 @@ LARGE_VALUES = {
     "words",
     [
         ["info"],
-        *(
-            pytest.param(words.split(), marks=pytest.mark.slow)
-            for words in ("verify", "find word", "thin -o /dev/null")
-        ),
+        ["verify"],
+        ["find", "word"],
+        ["thin", "-o", "/dev/null"],
     ],
 )
+@pytest.mark.slow
 def test_a_large_value_is_held_once(tmp_path: Path, kind: str, words: list[str]) -> None:
     """Once, and in the pages of the file, which the system takes back where it needs them."""
     file = sparse(tmp_path / "large.mig", 120 * MIB, device([LARGE_VALUES[kind]]))
@@ -107,7 +108,8 @@ def test_a_large_value_is_held_once(tmp_path: Path, kind: str, words: list[str])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much memory was held at most")
-@pytest.mark.parametrize("words", ["set dev.b=7", pytest.param("unpack", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("words", ["set dev.b=7", "unpack"])
+@pytest.mark.slow
 def test_a_hole_behind_the_end_is_one_where_it_is_written(words: str, tmp_path: Path) -> None:
     """Of a terabyte, which nobody reads through."""
     verb, *more = words.split()
