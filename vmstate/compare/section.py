@@ -351,9 +351,9 @@ class SectionCheck:
         payload = bytes(self.section.payload())
         subsections = (sub.vmsd for part in self.counterpart.vmsd.walk() for sub in part.subsections)
         for local in {vmsd.name: vmsd for vmsd in subsections}.values():
-            name = local.name.encode()
-            at = payload.find(bytes((SUBSECTION, len(name))) + name)
-            behind = at + 2 + len(name) + 4
+            mark = subsection_mark(local.name)
+            at = payload.find(mark)
+            behind = at + len(mark) + 4
             version = int.from_bytes(payload[behind - 4 : behind], "big")
             if at < 0 or version <= local.version_id:
                 continue
@@ -390,8 +390,7 @@ class SectionCheck:
         if self.target.command is None and compares.ends_beside.isdisjoint(self.sides.kinds):
             return
         for name, line in compares.ends.items():
-            mark = bytes((SUBSECTION, len(name))) + name.encode()
-            if mark not in bytes(self.counterpart.payload()):
+            if subsection_mark(name) not in bytes(self.counterpart.payload()):
                 yield self.finding(
                     ALLOCATED,
                     "QEMU takes no such section in this device, and ends by an assertion (a defect of QEMU's)",
@@ -1062,10 +1061,15 @@ def number_at(state: Any, field: str, index: int) -> int | None:
     return value if isinstance(value, int) else None
 
 
+def subsection_mark(name: str) -> bytes:
+    """How a subsection of that name begins; the version stands behind."""
+    written = name.encode()
+    return bytes((SUBSECTION, len(written))) + written
+
+
 def mode_in(section: Section, name: str) -> int | None:
     """The number of 32 bits in a subsection which has nothing else, whether the section is described or not."""
-    header = bytes((SUBSECTION, len(name))) + name.encode()
-    _, mark, behind = bytes(section.payload()).rpartition(header)
+    _, mark, behind = bytes(section.payload()).rpartition(subsection_mark(name))
     return int.from_bytes(behind[4:8], "big") if mark and len(behind) >= 8 else None
 
 
